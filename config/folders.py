@@ -1,0 +1,41 @@
+"""Where things lie on disk: the project, its data folder and the secrets it makes for itself. Standard library only."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def data_folder() -> Path:
+    """Return the folder of everything this installation writes: `$LAUREL_VAR`, or `var/` in the project."""
+    return Path(os.environ.get("LAUREL_VAR") or BASE_DIR / "var").resolve()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put a file in place at once and whole, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)
+
+
+def keep_secret(name: str, make: Callable[[], str]) -> str:
+    """Return the secret kept under this name in the data folder; the first caller makes it, racers agree on one."""
+    path = data_folder() / "secrets" / name
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+    partial = path.with_name(f".{name}.{os.getpid()}")
+    write_private(partial, make() + "\n")
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        pass
+    finally:
+        partial.unlink()
+    return path.read_text(encoding="utf-8").strip()

@@ -1,0 +1,1 @@
+"""The toolbox every app may import; it imports nothing but the standard library and Django."""

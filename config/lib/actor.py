@@ -1,0 +1,25 @@
+"""Who did it, as one word kept on every row that says who and why: `staff:alice`, `client:till`, `member:100000017`."""
+
+from typing import Any, NewType
+
+Actor = NewType("Actor", str)
+
+
+def staff(user: Any) -> Actor:
+    """Name a person of the back office by the login name."""
+    return Actor(f"staff:{user.get_username()}")
+
+
+def client(client: Any) -> Actor:
+    """Name a client system by its name."""
+    return Actor(f"client:{client.name}")
+
+
+def member(number: str) -> Actor:
+    """Name a member by the card number."""
+    return Actor(f"member:{number}")
+
+
+def system(job: str) -> Actor:
+    """Name a job of the programme itself, such as the nightly close."""
+    return Actor(f"system:{job}")

@@ -1,0 +1,26 @@
+"""Every address: health for machines, the API for client systems, the admin for staff, the portal for members."""
+
+from importlib.util import find_spec
+
+from django.conf import settings
+from django.conf.urls.static import static
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [path("i18n/", include("django.conf.urls.i18n"))]
+
+if find_spec("config.health"):
+    urlpatterns += [path("", include("config.health"))]
+if find_spec("config.api"):
+    urlpatterns += [path("api/v1/", include("config.api"))]
+if find_spec("config.admin"):
+    from config.admin import site
+
+    urlpatterns += [path("admin/", site.urls)]
+else:
+    urlpatterns += [path("admin/", admin.site.urls)]
+for portal in ("config.portal", "members.urls", "points.urls", "rewards.urls"):
+    if find_spec(portal):
+        urlpatterns += [path("", include(portal))]
+
+urlpatterns += static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT)
