@@ -1,0 +1,43 @@
+"""The keys of personal data: master keys from the settings, a data key per member, and the blind index."""
+
+from functools import lru_cache
+
+from django.conf import settings
+
+from config.lib import crypto
+
+
+@lru_cache(maxsize=8)
+def _parsed(texts: tuple[str, ...]) -> crypto.KeyRing:
+    return crypto.KeyRing.parse(texts)
+
+
+def master_keys() -> crypto.KeyRing:
+    """Return the ring of `LAUREL_PII_KEYS`; its first key is the one new data keys are wrapped with."""
+    return _parsed(tuple(settings.LAUREL_PII_KEYS.split(",")))
+
+
+def context(table: str, column: str, row: int) -> str:
+    """Name the one place a ciphertext belongs to; it is authenticated with the value."""
+    return f"{table}.{column}.{row}"
+
+
+def new_data_key(table: str, row: int) -> tuple[bytes, bytes]:
+    """Make a member's own key: (plain, wrapped). Losing the wrapped one forgets the person."""
+    plain = crypto.new_key()
+    return plain, master_keys().wrap(plain, context(table, "data_key", row))
+
+
+def unwrap(wrapped: bytes, table: str, row: int) -> bytes:
+    """Open the data key of one row."""
+    return master_keys().unwrap(wrapped, context(table, "data_key", row))
+
+
+def rewrap(wrapped: bytes, table: str, row: int) -> bytes:
+    """Wrap the same data key under the current master key."""
+    return master_keys().wrap(unwrap(wrapped, table, row), context(table, "data_key", row))
+
+
+def blind(kind: str, normalised: str) -> str:
+    """Return the blind index under which a phone number or e-mail address is looked up."""
+    return crypto.blind_index(crypto.decode_key(settings.LAUREL_PII_INDEX_KEY), kind, normalised)
