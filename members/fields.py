@@ -1,4 +1,4 @@
-"""Model fields whose column holds ciphertext and whose attribute is the plain value, sealed under the row's own data key."""
+"""Model fields whose column holds ciphertext and whose attribute is the plain value, sealed under the row's key."""
 
 import datetime
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,6 @@
 """Chainable ways to find members; exact look-ups go through the key table, which alone is unique across members."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from django.db import models
 

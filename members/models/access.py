@@ -57,7 +57,7 @@ class Scope(models.TextChoices):
 
 
 class Client(models.Model):
-    """A system that calls the API; its code is the source of everything it writes. Only a hash of its secret is kept."""
+    """A system that calls the API; its code is the source of what it writes. Only a hash of its secret is kept."""
 
     name = models.CharField(_("name"), max_length=100)
     code = models.SlugField(_("code"), max_length=50, unique=True)

@@ -20,6 +20,10 @@ def _is_object(column: str) -> Exact:
     return Exact(models.Func(F(column), function="jsonb_typeof", output_field=models.TextField()), Value("object"))
 
 
+def _is_card_number(column: str) -> models.Func:
+    return models.Func(F(column), function="members_is_card_number", output_field=models.BooleanField())
+
+
 @pghistory.track(
     pghistory.UpdateEvent(row=pghistory.Old),
     pghistory.DeleteEvent(),
@@ -126,7 +130,7 @@ class Member(models.Model):
             models.Index(fields=["referred_by"], name="member_referred_by", condition=Q(referred_by__isnull=False)),
         )
         constraints = (
-            models.CheckConstraint(name="member_number_digits", condition=Q(number__regex=r"^[0-9]{9,16}$")),
+            models.CheckConstraint(name="member_number_checked", condition=_is_card_number("number")),
             models.CheckConstraint(name="member_status_known", condition=Q(status__in=MemberStatus.values)),
             models.CheckConstraint(name="member_refers_another", condition=~Q(referred_by=F("id"))),
             models.CheckConstraint(

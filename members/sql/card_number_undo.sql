@@ -1,0 +1,1 @@
+DROP FUNCTION members_is_card_number(text);
