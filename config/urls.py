@@ -5,12 +5,17 @@ from importlib.util import find_spec
 from django.conf import settings
 from django.conf.urls.static import static
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns = [path("i18n/", include("django.conf.urls.i18n"))]
+from config import health
 
-if find_spec("config.health"):
-    urlpatterns += [path("", include("config.health"))]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("health/live", health.live, name="live"),
+    path("health/ready", health.ready, name="ready"),
+    path("metrics", health.show_metrics, name="metrics"),
+    path("i18n/", include("django.conf.urls.i18n")),
+]
+
 if find_spec("config.api"):
     urlpatterns += [path("api/v1/", include("config.api"))]
 if find_spec("config.admin"):
