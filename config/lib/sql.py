@@ -16,11 +16,11 @@ def run_sql(migration: str, *names: str, undo: str | None = None) -> RunSQL:
     """Return a migration step that runs `.sql` files in order; `migration` is the migration's `__file__`.
 
     A name is looked for beside the migration, then in the app's `sql/` folder. The step is undone by the statements in
-    `undo`, else by the files called `<name>_undo.sql` where they exist, in reverse order; without either it is refused.
+    `undo`, else by the files called `<name>.undo.sql` where they exist, in reverse order; without either it is refused.
     """
     paths = [find(migration, name) for name in names]
     if undo is None:
-        undo_paths = [path.with_stem(f"{path.stem}_undo") for path in reversed(paths)]
+        undo_paths = [path.with_suffix(".undo.sql") for path in reversed(paths)]
         missing = [path.name for path in undo_paths if not path.exists()]
         if missing:
             raise FileNotFoundError(f"{', '.join(missing)}: a migration must be reversible; write the file or pass undo=")
