@@ -38,6 +38,21 @@ def rewrap(wrapped: bytes, table: str, row: int) -> bytes:
     return master_keys().wrap(unwrap(wrapped, table, row), context(table, "data_key", row))
 
 
+def current_prefix() -> bytes:
+    """Return the first bytes of every data key wrapped under the current master key."""
+    return crypto.wrapped_prefix(master_keys().current_id)
+
+
+@lru_cache(maxsize=8)
+def _index_key(text: str) -> bytes:
+    return crypto.decode_key(text)
+
+
 def blind(kind: str, normalised: str) -> str:
     """Return the blind index under which a phone number or e-mail address is looked up."""
-    return crypto.blind_index(crypto.decode_key(settings.LAUREL_PII_INDEX_KEY), kind, normalised)
+    return crypto.blind_index(_index_key(settings.LAUREL_PII_INDEX_KEY), kind, normalised)
+
+
+def content_digest(purpose: str, content: str) -> bytes:
+    """Return the digest that tells same content from other content without giving the content away."""
+    return crypto.keyed_digest(_index_key(settings.LAUREL_PII_INDEX_KEY), purpose, content)

@@ -1,8 +1,15 @@
 """Chainable ways to find members; exact look-ups go through the key table, which alone is unique across members."""
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
+from django.apps import apps
 from django.db import models
+from django.db.models import Q
+
+from config.lib.errors import DomainError
+from members import contacts
 
 if TYPE_CHECKING:
     from members.models import Member  # noqa: F401
@@ -10,3 +17,64 @@ if TYPE_CHECKING:
 
 class MemberQuerySet(models.QuerySet["Member"]):
     """Members, found by what a person or a system can say about them."""
+
+    def active(self) -> Self:
+        """Keep those who may earn, spend and sign in."""
+        return self.filter(status="active")
+
+    def by_number(self, number: str) -> Self:
+        """Find by card number, spaces and dashes forgiven."""
+        return self._holding(_number(number))
+
+    def by_phone(self, phone: str) -> Self:
+        """Find by exact phone number, however it is written."""
+        return self._holding(_blind("phone", contacts.phone_key, phone))
+
+    def by_email(self, email: str) -> Self:
+        """Find by exact e-mail address, in any case."""
+        return self._holding(_blind("email", contacts.email_key, email))
+
+    def by_referral_code(self, code: str) -> Self:
+        """Find the member who gives this code to friends."""
+        return self._holding(_referral_code(code))
+
+    def by_external(self, source: str, external: str) -> Self:
+        """Find by the id another system knows the member by."""
+        return self._holding(Q(kind="external", key=external, scope=source))
+
+    def by_login(self, login: str) -> Self:
+        """Find by what a member types to sign in: card number, phone or e-mail."""
+        return self._holding(_login(login))
+
+    def search(self, term: str) -> Self:
+        """Find by whatever staff have at hand: card number, phone, e-mail, referral code or outside id, exactly."""
+        return self._holding(_login(term) | _referral_code(term) | Q(kind="external", key=term.strip()))
+
+    def _holding(self, key: Q) -> Self:
+        """Keep the members who hold such a key."""
+        held = apps.get_model("members", "MemberKey")._default_manager.filter(key)
+        return self.filter(pk__in=held.values("member_id"))
+
+
+def _number(text: str) -> Q:
+    return Q(kind="number", key=_without_gaps(text), scope="")
+
+
+def _referral_code(text: str) -> Q:
+    return Q(kind="referral_code", key=_without_gaps(text).upper(), scope="")
+
+
+def _blind(kind: str, index: Callable[[str], str], text: str) -> Q:
+    """Match the blind index of a text, or nothing when the text cannot be such a thing."""
+    try:
+        return Q(kind=kind, key=index(text), scope="")
+    except DomainError:
+        return Q(pk__in=[])
+
+
+def _login(text: str) -> Q:
+    return _number(text) | _blind("phone", contacts.phone_key, text) | _blind("email", contacts.email_key, text)
+
+
+def _without_gaps(text: str) -> str:
+    return re.sub(r"[\s-]+", "", text)

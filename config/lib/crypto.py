@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import os
 import re
@@ -120,7 +119,11 @@ def _split_wrapped(wrapped: bytes, context: str) -> tuple[str, bytes]:
     return wrapped[2 : 2 + length].decode("ascii", "replace"), wrapped[2 + length :]
 
 
-def blind_index(key: bytes, kind: str, text: str) -> str:
-    """Return a keyed digest by which an exact value can be looked up but not guessed without the key."""
-    digest = hmac.new(key, f"{kind}\x00{text}".encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+def keyed_digest(key: bytes, purpose: str, text: str) -> bytes:
+    """Return an HMAC-SHA256 of the text, different for every purpose and useless without the key."""
+    return hmac.digest(key, f"{purpose}\x00{text}".encode(), "sha256")
+
+
+def blind_index(key: bytes, purpose: str, text: str) -> str:
+    """Return a keyed digest as text, by which an exact value is looked up but cannot be guessed without the key."""
+    return base64.urlsafe_b64encode(keyed_digest(key, purpose, text)).rstrip(b"=").decode("ascii")

@@ -79,6 +79,7 @@ class Client(models.Model):
         verbose_name = _("client system")
         verbose_name_plural = _("client systems")
         ordering = ("code",)
+        default_permissions = ("add", "change", "view")
         constraints = (
             models.CheckConstraint(name="client_scopes_known", condition=Q(scopes__contained_by=list(Scope.values))),
             models.CheckConstraint(name="client_code_not_reserved", condition=~Q(code__in=RESERVED_SOURCES)),

@@ -32,6 +32,7 @@ class AuditRecord(models.Model):
         verbose_name = _("audit record")
         verbose_name_plural = _("audit trail")
         ordering = ("-id",)
+        default_permissions = ("view",)
         indexes = (
             models.Index(fields=["subject", "-id"], name="auditrecord_subject", condition=Q(subject__isnull=False)),
             models.Index(fields=["at"], name="auditrecord_at"),

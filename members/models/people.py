@@ -1,7 +1,5 @@
 """Members, their tiers, the keys that are unique across members, and the mixin of everything a member owns."""
 
-from typing import Any, ClassVar
-
 import pghistory
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
@@ -12,6 +10,7 @@ from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
+from members import contacts
 from members.fields import SealedDateField, SealedTextField
 from members.querysets import MemberQuerySet
 
@@ -118,12 +117,17 @@ class Member(models.Model):
     source = models.CharField(_("source"), max_length=50, blank=True, default="", db_default="", editable=False)
     reference = models.CharField(_("reference"), max_length=100, blank=True, default="", db_default="", editable=False)
 
-    objects: ClassVar[Any] = MemberQuerySet.as_manager()
+    objects = MemberQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("member")
         verbose_name_plural = _("members")
         ordering = ("id",)
+        default_permissions = ("add", "change", "view")
+        permissions = (
+            ("read_personal_data", _("Can read personal data in the clear")),
+            ("change_standing", _("Can suspend, reinstate and close memberships")),
+        )
         indexes = (
             models.Index(fields=["joined_at"], name="member_joined_at"),
             models.Index(fields=["number"], name="member_number"),
@@ -156,7 +160,25 @@ class Member(models.Model):
 
     @property
     def is_active(self) -> bool:
+        """Whether the member may earn, spend and sign in."""
         return self.status == MemberStatus.ACTIVE
+
+    @property
+    def grouped_number(self) -> str:
+        """The card number as people read it aloud: 8412 3057 1936."""
+        return " ".join(self.number[start : start + 4] for start in range(0, len(self.number), 4))
+
+    @property
+    def masked_name(self) -> str:
+        return contacts.mask_name(self.name)
+
+    @property
+    def masked_phone(self) -> str:
+        return contacts.mask_phone(self.phone)
+
+    @property
+    def masked_email(self) -> str:
+        return contacts.mask_email(self.email)
 
 
 class MemberKeyKind(models.TextChoices):
@@ -186,8 +208,10 @@ class MemberKey(models.Model):
     class Meta:
         verbose_name = _("member key")
         verbose_name_plural = _("member keys")
+        default_permissions = ("view",)
         constraints = (
-            models.UniqueConstraint(fields=["kind", "scope", "key"], name="memberkey_taken"),
+            # Key before scope: staff look an outside id up without knowing which source gave it.
+            models.UniqueConstraint(fields=["kind", "key", "scope"], name="memberkey_taken"),
             models.CheckConstraint(name="memberkey_kind_known", condition=Q(kind__in=MemberKeyKind.values)),
             models.CheckConstraint(name="memberkey_key_given", condition=~Q(key="")),
             models.CheckConstraint(

@@ -1,0 +1,90 @@
+"""The roles of the back office and what each may do."""
+
+from django.contrib.auth.models import Group, Permission
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class StaffRole(models.TextChoices):
+    """Groups of the back office. Who proposes value and who approves it are different people."""
+
+    CLERK = "clerk", _("Clerk")
+    PROGRAMME_MANAGER = "programme manager", _("Programme manager")
+    CHECKER = "checker", _("Checker")
+    AUDITOR = "auditor", _("Auditor")
+    OPERATOR = "operator", _("Operator")
+
+
+_READING_MEMBERS = ("members.view_member", "members.view_tier")
+_READING_LEDGER = tuple(
+    f"points.view_{model}"
+    for model in ("pointtype", "event", "entry", "lot", "draw", "balance", "hold", "earningrule")
+)
+_READING_REWARDS = tuple(
+    f"rewards.view_{model}"
+    for model in ("reward", "rewardvariant", "stockmovement", "couponbatch", "coupon", "redemption")
+)
+_READING = (*_READING_MEMBERS, *_READING_LEDGER, *_READING_REWARDS)
+
+PERMISSIONS: dict[StaffRole, tuple[str, ...]] = {
+    StaffRole.CLERK: (
+        *_READING,
+        "members.add_member",
+        "members.change_member",
+        "members.read_personal_data",
+        "rewards.change_redemption",
+        "points.propose_adjustment",
+    ),
+    StaffRole.PROGRAMME_MANAGER: (
+        *_READING,
+        "members.add_tier",
+        "members.change_tier",
+        "points.*earningrule",
+        "points.*pointtype",
+        "points.view_*",
+        "points.propose_adjustment",
+        "rewards.*",
+    ),
+    StaffRole.CHECKER: (
+        *_READING,
+        "members.change_standing",
+        "members.read_personal_data",
+        "points.approve_adjustment",
+    ),
+    StaffRole.AUDITOR: ("members.view_*", "points.view_*", "rewards.view_*"),
+    StaffRole.OPERATOR: (
+        "members.view_client",
+        "members.add_client",
+        "members.change_client",
+        "members.view_user",
+        "members.add_user",
+        "members.change_user",
+        "auth.view_group",
+        "points.view_jobrun",
+        "config.*",
+    ),
+}
+
+
+@transaction.atomic
+def ensure_staff_roles() -> None:
+    """Make every role with its permissions, or bring it back to them. What an app does not offer yet is passed over."""
+    for role, wanted in PERMISSIONS.items():
+        group, _created = Group.objects.get_or_create(name=role.value)
+        group.permissions.set(Permission.objects.filter(_matching(wanted)))
+
+
+def _matching(wanted: tuple[str, ...]) -> Q:
+    """Match permissions `app.codename`; a star stands for any letters at either end of the code name."""
+    condition = Q(pk__in=[])
+    for permission in wanted:
+        app, codename = permission.split(".", 1)
+        if codename.endswith("*"):
+            named = Q(codename__startswith=codename.removesuffix("*"))
+        elif codename.startswith("*"):
+            named = Q(codename__endswith=codename.removeprefix("*"))
+        else:
+            named = Q(codename=codename)
+        condition |= Q(content_type__app_label=app) & named
+    return condition

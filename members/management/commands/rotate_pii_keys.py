@@ -1,0 +1,35 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from config.lib import actor
+from members import batches
+from members.actions import auditing
+
+
+class Command(BaseCommand):
+    """Wrap every member's data key under the first key of LAUREL_PII_KEYS."""
+
+    help = "Wrap every member's data key under the first key of LAUREL_PII_KEYS; stop and start it as you like."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--batch", type=int, default=2_000, help="members in one transaction")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        last, total = 0, 0
+        while True:
+            last, wrapped = batches.rewrap_data_keys(after=last, limit=options["batch"])
+            if not wrapped:
+                break
+            total += wrapped
+            self.stderr.write(_("%(total)s data keys wrapped") % {"total": total})
+        auditing.record(
+            actor=actor.system("rotate_pii_keys"),
+            action="pii_keys.rotated",
+            details={"wrapped": total},
+            at=timezone.now(),
+        )
+        self.stdout.write(_("%(total)s data keys are now under the current master key.") % {"total": total})
