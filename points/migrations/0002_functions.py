@@ -1,0 +1,11 @@
+"""The functions that write and decide, and the guard that lets nobody else write."""
+
+from django.db import migrations
+
+from config.lib.sql import run_sql
+
+
+class Migration(migrations.Migration):
+    dependencies = [("points", "0001_initial")]
+
+    operations = [run_sql(__file__, "post.sql", "evaluate.sql", "award.sql", "guard.sql")]

@@ -1,0 +1,47 @@
+"""How much: the programme's promises, the business facts, the books and the night."""
+
+from .journal import Event, Operation, Reference, RuleBudget, RuleUsage
+from .ledger import MOVEMENTS, Account, Balance, Draw, Entry, EntryKind, Hold, HoldStatus, Lot
+from .laws import LEDGER_ROLE
+from .night import DailyStatistic, JobRun, MemberMonth
+from .programme import (
+    AmountBasis,
+    AwardKind,
+    ClawbackPolicy,
+    EarningRule,
+    EventType,
+    ExpiryPolicy,
+    PointType,
+    Rounding,
+    RuleStatus,
+)
+
+__all__ = [
+    "LEDGER_ROLE",
+    "MOVEMENTS",
+    "Account",
+    "AmountBasis",
+    "AwardKind",
+    "Balance",
+    "ClawbackPolicy",
+    "DailyStatistic",
+    "Draw",
+    "EarningRule",
+    "Entry",
+    "EntryKind",
+    "Event",
+    "EventType",
+    "ExpiryPolicy",
+    "Hold",
+    "HoldStatus",
+    "JobRun",
+    "Lot",
+    "MemberMonth",
+    "Operation",
+    "PointType",
+    "Reference",
+    "Rounding",
+    "RuleBudget",
+    "RuleStatus",
+    "RuleUsage",
+]

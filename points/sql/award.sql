@@ -1,0 +1,229 @@
+-- From business events to points, in one round trip: claim the references, keep the events, let points_evaluate decide,
+-- let points_post write. One event and ten thousand take the same road.
+--
+-- events: a JSON array of {reference, member_id | member, type, occurred_at, amount_minor?, gross_minor?, currency?,
+-- channel?, store?, attributes?, items?}. Everything has been validated for form; what only the database can know
+-- (the member, the reference) is judged here, event by event.
+
+CREATE TYPE points_awarded AS (
+    ord int,
+    status text,              -- accepted, replayed, rejected
+    code text,
+    event_id bigint,
+    awards jsonb              -- [{type, rule, points, entry, pending, expires_at}]
+);
+
+-- Reads one JSON event as a fact, with what the programme knows of the member at this moment.
+CREATE FUNCTION points_read_facts(events jsonb, assign_ids boolean)
+RETURNS TABLE (fact points_fact, reference text, digest bytea, refusal text) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY
+    SELECT ROW(
+            e.ord::int,
+            CASE WHEN assign_ids THEN nextval(pg_get_serial_sequence('points_event', 'id')) END,
+            m.id, e.body ->> 'type', (e.body ->> 'occurred_at')::timestamptz,
+            (e.body ->> 'amount_minor')::bigint, (e.body ->> 'gross_minor')::bigint, coalesce(e.body ->> 'currency', ''),
+            coalesce(e.body ->> 'channel', ''), coalesce(e.body ->> 'store', ''), coalesce(e.body -> 'attributes', '{}'),
+            CASE WHEN jsonb_typeof(e.body -> 'items') = 'array' THEN e.body -> 'items' END,
+            t.code, m.labels::text[], m.birth_month, false
+        )::points_fact,
+        e.body ->> 'reference',
+        sha256(convert_to((e.body - 'reference')::text, 'UTF8')),
+        CASE WHEN m.id IS NULL THEN 'unknown_member' WHEN m.status <> 'active' THEN 'member_not_active' END
+    FROM jsonb_array_elements(events) WITH ORDINALITY AS e (body, ord)
+    LEFT JOIN members_memberkey k
+        ON e.body ? 'member' AND k.kind = 'number' AND k.scope = '' AND k.key = e.body ->> 'member'
+    LEFT JOIN members_member m ON m.id = coalesce((e.body ->> 'member_id')::bigint, k.member_id)
+    LEFT JOIN members_tier t ON t.id = m.tier_id
+    ORDER BY (e.body ->> 'occurred_at')::timestamptz, e.ord;
+END $$;
+
+-- Whether each fact is the first of its type for its member, counting the facts beside it.
+CREATE FUNCTION points_mark_first(facts points_fact[]) RETURNS points_fact[] LANGUAGE sql STABLE AS $$
+    SELECT array_agg(ROW(
+            f.ord, f.event_id, f.member_id, f.type, f.occurred_at, f.amount_minor, f.gross_minor, f.currency, f.channel,
+            f.store, f.attributes, f.items, f.tier, f.labels, f.birth_month,
+            row_number = 1 AND NOT EXISTS (
+                SELECT FROM points_event e WHERE e.member_id = f.member_id AND e.type = f.type)
+        )::points_fact ORDER BY f.occurred_at, f.ord)
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY u.member_id, u.type ORDER BY u.occurred_at, u.ord)
+        FROM unnest(facts) AS u
+    ) f
+$$;
+
+-- Takes (source, operation, reference) for ever. Returns the target that holds it: ours if it was free, the first
+-- writer's if the content is the same, and null on a conflict.
+CREATE FUNCTION points_claim(
+    of_source text, of_operation text, of_reference text, of_member bigint, of_digest bytea, of_target bigint
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    holder bigint;
+BEGIN
+    INSERT INTO points_reference (source, operation, reference, member_id, digest, target)
+    VALUES (of_source, of_operation, of_reference, of_member, of_digest, of_target)
+    ON CONFLICT (source, operation, reference) DO NOTHING;
+    SELECT CASE WHEN r.digest = of_digest THEN r.target END INTO holder
+    FROM points_reference r WHERE r.source = of_source AND r.operation = of_operation AND r.reference = of_reference;
+    RETURN holder;
+END $$;
+
+-- Counts awards against the caps and budgets of their rules. Takes back what a clawback undid when negative.
+CREATE FUNCTION points_count_usage(members bigint[], rules bigint[], days date[], amounts bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO points_ruleusage AS u (member_id, rule_id, period, starts_on, points)
+    SELECT a.member_id, a.rule_id, p.period, p.starts_on, greatest(0, sum(a.points))::bigint
+    FROM unnest(members, rules, days, amounts) AS a (member_id, rule_id, day, points)
+    JOIN points_earningrule r ON r.id = a.rule_id
+    CROSS JOIN LATERAL (VALUES
+        ('day', a.day, r.cap_day), ('week', date_trunc('week', a.day)::date, r.cap_week),
+        ('month', date_trunc('month', a.day)::date, r.cap_month), ('lifetime', date '0001-01-01', r.cap_lifetime)
+    ) AS p (period, starts_on, cap)
+    WHERE p.cap IS NOT NULL
+    GROUP BY 1, 2, 3, 4
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT (member_id, rule_id, period, starts_on) DO UPDATE SET points = greatest(0, u.points + (
+        SELECT sum(a.points) FROM unnest(members, rules, days, amounts) AS a (member_id, rule_id, day, points)
+        WHERE a.member_id = u.member_id AND a.rule_id = u.rule_id AND (
+            u.period = 'lifetime' OR date_trunc(u.period, a.day)::date = u.starts_on)));
+
+    UPDATE points_rulebudget b SET used = greatest(0, b.used + s.points)
+    FROM (SELECT a.rule_id, sum(a.points)::bigint AS points FROM unnest(rules, amounts) AS a (rule_id, points) GROUP BY 1) s
+    WHERE b.rule_id = s.rule_id;
+END $$;
+
+CREATE FUNCTION points_award(events jsonb, of_source text, of_actor text, at timestamptz, zone text)
+RETURNS SETOF points_awarded LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    facts points_fact[];
+    refs text[];
+    digests bytea[];
+    outcomes points_awarded[];
+    accepted points_fact[];
+    verdicts points_verdict[];
+    postings points_posting[];
+    posted points_posted[] := '{}';
+    counted boolean;
+BEGIN
+    SELECT array_agg(f.fact), array_agg(f.reference), array_agg(f.digest),
+           array_agg(ROW((f.fact).ord, NULL, f.refusal, (f.fact).event_id, NULL)::points_awarded)
+    INTO facts, refs, digests, outcomes
+    FROM points_read_facts(events, true) f;
+
+    -- References first, in their order, so that two batches that share some wait for each other and never deadlock.
+    INSERT INTO points_reference (source, operation, reference, member_id, digest, target)
+    SELECT DISTINCT ON (a.reference) of_source, 'event', a.reference, (facts[a.n]).member_id, a.digest, (facts[a.n]).event_id
+    FROM unnest(refs, digests) WITH ORDINALITY AS a (reference, digest, n)
+    WHERE (outcomes[a.n]).code IS NULL
+    ORDER BY a.reference, (facts[a.n]).ord
+    ON CONFLICT (source, operation, reference) DO NOTHING;
+
+    SELECT array_agg(ROW((o).ord,
+            CASE WHEN r.target IS NULL THEN 'rejected' WHEN r.target = (o).event_id THEN 'accepted'
+                 WHEN r.digest = a.digest THEN 'replayed' ELSE 'rejected' END,
+            CASE WHEN r.target IS NULL THEN (o).code WHEN r.target <> (o).event_id AND r.digest <> a.digest THEN 'reference_conflict' END,
+            r.target, NULL)::points_awarded ORDER BY a.n)
+    INTO outcomes
+    FROM unnest(refs, digests) WITH ORDINALITY AS a (reference, digest, n)
+    CROSS JOIN LATERAL (SELECT outcomes[a.n] AS o) x
+    LEFT JOIN points_reference r ON r.source = of_source AND r.operation = 'event' AND r.reference = a.reference;
+
+    SELECT array_agg(facts[n] ORDER BY n) INTO accepted
+    FROM generate_subscripts(outcomes, 1) AS n WHERE (outcomes[n]).status = 'accepted';
+
+    IF accepted IS NOT NULL THEN
+        PERFORM points_lock((SELECT array_agg(DISTINCT f.member_id) FROM unnest(accepted) AS f));
+        accepted := points_mark_first(accepted);
+
+        INSERT INTO points_event (
+            id, member_id, type, occurred_at, recorded_at, amount_minor, gross_minor, currency, channel, store, attributes,
+            items, source, reference, tier, labels, is_first)
+        OVERRIDING SYSTEM VALUE
+        SELECT f.event_id, f.member_id, f.type, f.occurred_at, at, f.amount_minor, f.gross_minor, f.currency, f.channel,
+               f.store, f.attributes, f.items, of_source, o.reference, f.tier, to_jsonb(f.labels), f.is_first
+        FROM unnest(accepted) AS f
+        JOIN (SELECT (facts[n]).event_id, refs[n] AS reference FROM generate_subscripts(refs, 1) AS n) o ON o.event_id = f.event_id;
+
+        -- The one row that members share, locked last before the decision that reads it.
+        PERFORM FROM points_rulebudget g JOIN points_earningrule r ON r.id = g.rule_id
+        WHERE r.status IN ('active', 'retired') ORDER BY g.rule_id FOR UPDATE OF g;
+
+        SELECT array_agg(v), coalesce(bool_or(r.cap_day IS NOT NULL OR r.cap_week IS NOT NULL OR r.cap_month IS NOT NULL
+                   OR r.cap_lifetime IS NOT NULL OR r.budget IS NOT NULL), false)
+        INTO verdicts, counted
+        FROM points_evaluate(accepted, zone, 'award') v JOIN points_earningrule r ON r.id = v.rule_id;
+    END IF;
+
+    IF verdicts IS NOT NULL THEN
+        IF counted THEN
+            PERFORM points_count_usage(
+                array_agg(f.member_id), array_agg(v.rule_id), array_agg(v.occurs_on), array_agg(v.points))
+            FROM unnest(verdicts) AS v JOIN unnest(accepted) AS f ON f.ord = v.ord;
+        END IF;
+
+        SELECT array_agg(ROW(
+                f.member_id, v.point_type_id, 'accrual', 'issued', CASE WHEN v.matures_at > at THEN 'pending' ELSE 'available' END,
+                v.points, of_source, o.reference, v.rule_id, f.event_id, v.rule_id, NULL, of_actor, '', '', f.occurred_at, at,
+                coalesce(v.matures_at, f.occurred_at), v.expires_at)::points_posting ORDER BY v.n)
+        INTO postings
+        FROM unnest(verdicts) WITH ORDINALITY AS v (
+            ord, rule_id, point_type_id, matched, rounded, stands, points, occurs_on, matures_at, expires_at, conditions, arithmetic, limits, n)
+        JOIN unnest(accepted) AS f ON f.ord = v.ord
+        JOIN (SELECT (facts[n]).event_id, refs[n] AS reference FROM generate_subscripts(refs, 1) AS n) o ON o.event_id = f.event_id;
+
+        FOR chunk IN 0 .. (cardinality(postings) - 1) / 10000 LOOP
+            posted := posted || ARRAY(
+                SELECT ROW(p.ord + chunk * 10000, p.status, p.code, p.entry_id, p.points, p.available)::points_posted
+                FROM points_post(postings[chunk * 10000 + 1 : (chunk + 1) * 10000]) p);
+        END LOOP;
+        IF EXISTS (SELECT FROM unnest(posted) AS p WHERE p.status <> 'posted') THEN
+            RAISE EXCEPTION 'an award was refused: %', (SELECT p.code FROM unnest(posted) AS p WHERE p.status <> 'posted' LIMIT 1)
+                USING ERRCODE = 'serialization_failure', HINT = 'Send the batch again.';
+        END IF;
+    END IF;
+
+    RETURN QUERY
+    SELECT (o).ord, (o).status, (o).code, (o).event_id, w.awards
+    FROM generate_subscripts(outcomes, 1) AS n
+    CROSS JOIN LATERAL (SELECT outcomes[n] AS o) x
+    LEFT JOIN (
+        SELECT g.event_id, jsonb_agg(jsonb_build_object(
+                'type', t.code, 'rule', g.rule_id, 'points', g.points, 'entry', p.entry_id,
+                'pending', g.to_account = 'pending', 'expires_at', g.expires_at) ORDER BY p.ord) AS awards
+        FROM unnest(postings) WITH ORDINALITY AS g (
+            member_id, point_type_id, kind, from_account, to_account, points, source, reference, line, event_id, rule_id,
+            corrects, actor, reason, note, occurred_at, recorded_at, available_at, expires_at, n)
+        JOIN unnest(posted) AS p ON p.ord = g.n
+        JOIN points_pointtype t ON t.id = g.point_type_id
+        GROUP BY g.event_id
+    ) w ON w.event_id = (o).event_id AND (o).status = 'accepted'
+    ORDER BY (o).ord;
+END $$;
+
+-- What events would award, and why: the same reading, the same decision, nothing stored.
+CREATE FUNCTION points_preview(events jsonb, zone text, mode text DEFAULT 'preview', only_rules bigint[] DEFAULT NULL)
+RETURNS SETOF points_verdict LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT v.* FROM points_evaluate(points_mark_first(ARRAY(
+        SELECT f.fact FROM points_read_facts(events, false) f WHERE f.refusal IS NULL)), zone, mode, only_rules) v;
+END $$;
+
+-- Stored events as the facts the rules saw when they came.
+CREATE FUNCTION points_stored_facts(of_member bigint, from_event bigint, to_event bigint) RETURNS points_fact[]
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(array_agg(ROW(
+            e.id - from_event, e.id, e.member_id, e.type, e.occurred_at, e.amount_minor, e.gross_minor, e.currency, e.channel,
+            e.store, e.attributes, e.items, e.tier,
+            CASE WHEN jsonb_typeof(e.labels) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(e.labels)) END,
+            m.birth_month, e.is_first)::points_fact ORDER BY e.id), '{}')
+    FROM points_event e JOIN members_member m ON m.id = e.member_id
+    WHERE e.id BETWEEN from_event AND to_event AND (of_member IS NULL OR e.member_id = of_member)
+        AND e.type <> 'refund'
+$$;
+
+-- Why a stored event gave what it gave: rules of then, member of then, caps as they stood.
+CREATE FUNCTION points_explain(of_member bigint, of_event bigint, zone text) RETURNS SETOF points_verdict
+LANGUAGE sql STABLE AS $$
+    SELECT * FROM points_evaluate(points_stored_facts(of_member, of_event, of_event), zone, 'explain')
+$$;

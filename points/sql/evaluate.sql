@@ -1,0 +1,274 @@
+-- The one way to decide points: rules are rows, evaluation is a join.
+--
+-- points_evaluate(facts, zone, mode) joins business facts with the rules in force at `occurred_at`, one column predicate
+-- a condition, computes each award, lets the best of a stacking group win, multiplies base points, and trims to the caps
+-- of the member and the budget of the rule in event order. It writes nothing.
+--
+--   mode 'award'     rules in force, caps counted so far (points_ruleusage, points_rulebudget); only what is awarded
+--   mode 'preview'   the same with every rule, its verdicts and its arithmetic
+--   mode 'explain'   as preview, for a stored event: caps as they stood before it
+--   mode 'backtest'  the named rules only, whatever their status, caps counted within the facts alone
+--
+-- Days, weeks (from Monday) and months are those of `zone`, the programme's.
+
+CREATE TYPE points_fact AS (
+    ord int,
+    event_id bigint,
+    member_id bigint,
+    type text,
+    occurred_at timestamptz,
+    amount_minor bigint,
+    gross_minor bigint,
+    currency text,
+    channel text,
+    store text,
+    attributes jsonb,
+    items jsonb,
+    tier text,
+    labels text[],
+    birth_month int,
+    is_first boolean
+);
+
+CREATE TYPE points_verdict AS (
+    ord int,
+    rule_id bigint,
+    point_type_id bigint,
+    matched boolean,
+    rounded bigint,           -- by the arithmetic alone
+    stands boolean,           -- not beaten in its stacking group
+    points bigint,            -- after caps: what is awarded
+    occurs_on date,           -- the local day, for the caps
+    matures_at timestamptz,   -- null: available at once
+    expires_at timestamptz,   -- null: never
+    conditions jsonb,
+    arithmetic jsonb,
+    limits jsonb
+);
+
+-- The first moment points earned at `earned_at` are gone: a local midnight, or null for never.
+CREATE FUNCTION points_expires_at(policy text, n int, fixed date, earned_at timestamptz, zone text) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT (CASE policy
+        WHEN 'days' THEN date_trunc('day', earned_at AT TIME ZONE zone) + make_interval(days => n + 1)
+        WHEN 'months_end' THEN date_trunc('month', earned_at AT TIME ZONE zone) + make_interval(months => n + 1)
+        WHEN 'fixed_date' THEN (fixed + 1)::timestamp
+        WHEN 'year_end' THEN date_trunc('year', earned_at AT TIME ZONE zone) + make_interval(years => n + 1)
+    END) AT TIME ZONE zone
+$$;
+
+-- One step of trimming one rule's awards to one member, in event order. The state holds what each current period has
+-- used and, last, what this event was given: {day, used, week, used, month, used, lifetime used, given}. Days count from 2000.
+CREATE FUNCTION points_cap_step(
+    state bigint[], wanted bigint, on_day date, caps bigint[], used_before bigint[]
+) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    day bigint := on_day - date '2000-01-01';
+    week bigint := date_trunc('week', on_day)::date - date '2000-01-01';
+    month bigint := date_trunc('month', on_day)::date - date '2000-01-01';
+    given bigint;
+BEGIN
+    IF state IS NULL THEN
+        state := ARRAY[NULL, 0, NULL, 0, NULL, 0, used_before[4], 0]::bigint[];
+    END IF;
+    IF state[1] IS DISTINCT FROM day THEN state[1] := day; state[2] := used_before[1]; END IF;
+    IF state[3] IS DISTINCT FROM week THEN state[3] := week; state[4] := used_before[2]; END IF;
+    IF state[5] IS DISTINCT FROM month THEN state[5] := month; state[6] := used_before[3]; END IF;
+    given := greatest(0, least(wanted, caps[1] - state[2], caps[2] - state[4], caps[3] - state[6], caps[4] - state[7]));
+    state[2] := state[2] + given; state[4] := state[4] + given; state[6] := state[6] + given; state[7] := state[7] + given;
+    state[8] := given;
+    RETURN state;
+END $$;
+
+CREATE AGGREGATE points_trim(bigint, date, bigint[], bigint[]) (SFUNC = points_cap_step, STYPE = bigint[]);
+
+-- What a rule had given a member in a period: as counted (award, preview), or as it stood before an event (explain).
+CREATE FUNCTION points_used(
+    mode text, of_rule bigint, of_member bigint, of_period text, starts date, zone text, before_event bigint
+) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    used bigint;
+BEGIN
+    IF mode = 'backtest' THEN
+        RETURN 0;
+    ELSIF mode <> 'explain' THEN
+        SELECT u.points INTO used FROM points_ruleusage u
+        WHERE u.member_id = of_member AND u.rule_id = of_rule AND u.period = of_period AND u.starts_on = starts;
+    ELSE
+        SELECT sum(e.points - coalesce((
+            SELECT sum(c.points) FROM points_entry c
+            WHERE c.member_id = of_member AND c.corrects = e.id AND c.kind = 'clawback' AND c.event_id < before_event), 0))
+        INTO used
+        FROM points_entry e
+        WHERE e.member_id = of_member AND e.kind = 'accrual' AND e.rule_id = of_rule AND e.event_id < before_event
+            AND (of_period = 'lifetime' OR date_trunc(of_period, e.occurred_at AT TIME ZONE zone)::date = starts);
+    END IF;
+    RETURN coalesce(used, 0);
+END $$;
+
+-- One condition's verdict; null when the rule does not ask.
+CREATE FUNCTION points_condition(name text, asked boolean, expected jsonb, actual jsonb, holds boolean) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN asked THEN jsonb_build_object('condition', name, 'expected', expected, 'actual', actual, 'holds', holds) END
+$$;
+
+CREATE FUNCTION points_evaluate(facts points_fact[], zone text, mode text, only_rules bigint[] DEFAULT NULL)
+RETURNS SETOF points_verdict LANGUAGE plpgsql STABLE
+-- The rules are few and the facts come as an array: one plan fits all, and planning costs more than one event's work.
+SET plan_cache_mode = 'force_generic_plan' AS $$
+DECLARE
+    told boolean := mode <> 'award';
+BEGIN
+    RETURN QUERY
+    WITH judged AS MATERIALIZED (
+        -- Every fact beside every rule in force, one boolean a condition.
+        SELECT f.ord, f.event_id, f.member_id, f.occurred_at, f.tier, f.currency AS fact_currency, f.amount_minor, f.gross_minor,
+            l.local_at::date AS occurs_on, r.*, i.items_minor,
+            CASE r.amount_basis
+                WHEN 'items' THEN i.items_minor WHEN 'gross' THEN coalesce(f.gross_minor, f.amount_minor) ELSE f.amount_minor
+            END AS basis_minor,
+            (cardinality(r.event_types) = 0 OR f.type = ANY (r.event_types)) AS ok_type,
+            (r.currency = '' OR r.currency = f.currency) AS ok_currency,
+            (r.amount_from_minor IS NULL OR coalesce(f.amount_minor >= r.amount_from_minor, false)) AS ok_from,
+            (r.amount_below_minor IS NULL OR coalesce(f.amount_minor < r.amount_below_minor, false)) AS ok_below,
+            (cardinality(r.channels) = 0 OR f.channel = ANY (r.channels)) AS ok_channel,
+            (cardinality(r.stores) = 0 OR f.store = ANY (r.stores)) AS ok_store,
+            (cardinality(r.categories) = 0 OR coalesce(i.categories && r.categories::text[], false)) AS ok_category,
+            (cardinality(r.tiers) = 0 OR f.tier = ANY (r.tiers)) AS ok_tier,
+            (cardinality(r.segments) = 0 OR coalesce(f.labels && r.segments::text[], false)) AS ok_segment,
+            (cardinality(r.weekdays) = 0 OR extract(isodow FROM l.local_at)::smallint = ANY (r.weekdays)) AS ok_weekday,
+            CASE
+                WHEN r.hour_from IS NULL AND r.hour_below IS NULL THEN true
+                WHEN coalesce(r.hour_from, 0) < coalesce(r.hour_below, 24)
+                    THEN extract(hour FROM l.local_at) >= coalesce(r.hour_from, 0) AND extract(hour FROM l.local_at) < coalesce(r.hour_below, 24)
+                ELSE extract(hour FROM l.local_at) >= r.hour_from OR extract(hour FROM l.local_at) < r.hour_below -- over midnight
+            END AS ok_hour,
+            (NOT r.first_ever OR f.is_first) AS ok_first,
+            (NOT r.birthday_month OR coalesce(f.birth_month = extract(month FROM l.local_at), false)) AS ok_birthday,
+            (r.attributes_contain IS NULL OR coalesce(f.attributes @> r.attributes_contain, false)) AS ok_contain,
+            CASE WHEN r.attributes_path = '' THEN true ELSE coalesce(f.attributes @@ r.attributes_path::jsonpath, false) END AS ok_path,
+            f.channel AS fact_channel, f.store AS fact_store, f.type AS fact_type, to_jsonb(f.labels) AS fact_labels,
+            f.attributes AS fact_attributes, i.categories AS fact_categories, l.local_at, f.is_first AS fact_first,
+            f.birth_month AS fact_birth_month
+        FROM unnest(facts) AS f
+        CROSS JOIN LATERAL (SELECT f.occurred_at AT TIME ZONE zone AS local_at) l
+        JOIN points_earningrule r ON CASE
+            WHEN mode = 'backtest' THEN r.id = ANY (only_rules)
+            ELSE r.status IN ('active', 'retired')
+        END AND f.occurred_at >= r.valid_from AND (r.valid_until IS NULL OR f.occurred_at < r.valid_until)
+            AND (told OR cardinality(r.event_types) = 0 OR f.type = ANY (r.event_types))
+        LEFT JOIN LATERAL (
+            SELECT sum((item ->> 'amount_minor')::bigint) FILTER (
+                       WHERE cardinality(r.categories) = 0 OR item ->> 'category' = ANY (r.categories))::bigint AS items_minor,
+                   array_agg(DISTINCT item ->> 'category') AS categories
+            FROM jsonb_array_elements(f.items) AS item
+        ) i ON f.items IS NOT NULL AND (cardinality(r.categories) > 0 OR r.amount_basis = 'items')
+    ), matched AS (
+        SELECT j.*,
+            ok_type AND ok_currency AND ok_from AND ok_below AND ok_channel AND ok_store AND ok_category AND ok_tier
+                AND ok_segment AND ok_weekday AND ok_hour AND ok_first AND ok_birthday AND ok_contain AND ok_path AS fits,
+            coalesce((j.tier_multipliers ->> j.tier)::numeric, 1) AS tier_factor
+        FROM judged j
+    ), firsts AS (
+        -- Rates and fixed points, before campaigns multiply them.
+        SELECT m.*,
+            CASE WHEN NOT fits OR award_kind = 'multiplier' THEN 0
+                 WHEN award_kind = 'fixed' THEN m.points * tier_factor
+                 ELSE coalesce(basis_minor, 0) * m.points * tier_factor / per_minor END AS raw
+        FROM matched m WHERE fits OR told
+    ), rounded_firsts AS (
+        SELECT f.*,
+            CASE f.rounding WHEN 'floor' THEN floor(f.raw) WHEN 'ceil' THEN ceil(f.raw) ELSE round(f.raw) END::bigint AS first_points
+        FROM firsts f
+    ), stacked AS (
+        SELECT f.*,
+            f.stacking_group = '' OR row_number() OVER (
+                PARTITION BY f.ord, f.point_type_id, f.stacking_group, f.award_kind = 'multiplier'
+                ORDER BY f.fits DESC, CASE WHEN f.award_kind = 'multiplier' THEN f.points ELSE f.first_points END DESC, f.priority DESC, f.id
+            ) = 1 AS best
+        FROM rounded_firsts f
+    ), based AS (
+        SELECT s.*, coalesce(sum(s.first_points) FILTER (WHERE s.is_base AND s.best) OVER (PARTITION BY s.ord, s.point_type_id), 0) AS base_points
+        FROM stacked s
+    ), computed AS (
+        SELECT b.*,
+            CASE WHEN b.award_kind <> 'multiplier' OR NOT b.fits THEN b.raw
+                 ELSE b.base_points * (b.points * b.tier_factor - 1) END AS exact,
+            CASE WHEN b.award_kind <> 'multiplier' THEN b.first_points
+                 WHEN NOT b.fits THEN 0
+                 ELSE greatest(0, CASE b.rounding
+                    WHEN 'floor' THEN floor(b.base_points * (b.points * b.tier_factor - 1))
+                    WHEN 'ceil' THEN ceil(b.base_points * (b.points * b.tier_factor - 1))
+                    ELSE round(b.base_points * (b.points * b.tier_factor - 1)) END)::bigint
+            END AS wanted
+        FROM based b
+    ), asked AS (
+        SELECT c.*, CASE WHEN c.fits AND c.best THEN c.wanted ELSE 0 END AS asked,
+            (c.cap_day IS NOT NULL OR c.cap_week IS NOT NULL OR c.cap_month IS NOT NULL OR c.cap_lifetime IS NOT NULL) AS capped
+        FROM computed c
+        WHERE told OR (c.best AND c.wanted > 0)
+    ), counted AS (
+        SELECT a.*, CASE WHEN a.capped THEN ARRAY[
+                CASE WHEN a.cap_day IS NULL THEN 0 ELSE points_used(mode, a.id, a.member_id, 'day', a.occurs_on, zone, a.event_id) END,
+                CASE WHEN a.cap_week IS NULL THEN 0 ELSE points_used(mode, a.id, a.member_id, 'week', date_trunc('week', a.occurs_on)::date, zone, a.event_id) END,
+                CASE WHEN a.cap_month IS NULL THEN 0 ELSE points_used(mode, a.id, a.member_id, 'month', date_trunc('month', a.occurs_on)::date, zone, a.event_id) END,
+                CASE WHEN a.cap_lifetime IS NULL THEN 0 ELSE points_used(mode, a.id, a.member_id, 'lifetime', '0001-01-01', zone, a.event_id) END
+            ] END AS used_before
+        FROM asked a
+    ), trimmed AS (
+        SELECT c.*, CASE WHEN c.capped THEN points_trim(
+                c.asked, c.occurs_on, ARRAY[c.cap_day, c.cap_week, c.cap_month, c.cap_lifetime], c.used_before
+            ) OVER (PARTITION BY c.id, c.member_id, c.capped ORDER BY c.occurred_at, c.ord ROWS UNBOUNDED PRECEDING) END AS cap_state
+        FROM counted c
+    ), within_caps AS (
+        SELECT t.*, CASE WHEN t.capped THEN t.cap_state[8] ELSE t.asked END AS capped_points,
+            CASE WHEN t.budget IS NULL THEN NULL ELSE t.budget - CASE
+                WHEN mode = 'backtest' THEN 0
+                WHEN mode = 'explain' THEN coalesce((SELECT sum(e.points) FROM points_entry e WHERE e.rule_id = t.id AND e.kind = 'accrual' AND e.event_id < t.event_id), 0)
+                    - coalesce((SELECT sum(e.points) FROM points_entry e WHERE e.rule_id = t.id AND e.kind = 'clawback' AND e.event_id < t.event_id), 0)
+                ELSE coalesce((SELECT g.used FROM points_rulebudget g WHERE g.rule_id = t.id), 0)
+            END END AS budget_left
+        FROM trimmed t
+    ), finished AS (
+        SELECT w.*, CASE WHEN w.budget IS NULL THEN w.capped_points ELSE greatest(0, least(
+                w.capped_points,
+                w.budget_left - coalesce(sum(w.capped_points) OVER (PARTITION BY w.id ORDER BY w.occurred_at, w.ord ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+            ))::bigint END AS given
+        FROM within_caps w
+    )
+    SELECT d.ord, d.id, d.point_type_id, d.fits, d.wanted, d.best, d.given, d.occurs_on,
+        CASE WHEN d.pending_days > 0 THEN (date_trunc('day', d.local_at) + make_interval(days => d.pending_days)) AT TIME ZONE zone END,
+        CASE WHEN d.expiry_policy <> '' THEN points_expires_at(d.expiry_policy, d.expiry_value, d.expiry_on, d.occurred_at, zone)
+             ELSE points_expires_at(t.expiry_policy, t.expiry_value, t.expiry_on, d.occurred_at, zone) END,
+        CASE WHEN told THEN jsonb_path_query_array(jsonb_build_array(
+            points_condition('event_type', cardinality(d.event_types) > 0, to_jsonb(d.event_types), to_jsonb(d.fact_type), d.ok_type),
+            points_condition('currency', d.currency <> '', to_jsonb(d.currency), to_jsonb(d.fact_currency), d.ok_currency),
+            points_condition('amount_from', d.amount_from_minor IS NOT NULL, to_jsonb(d.amount_from_minor), to_jsonb(d.amount_minor), d.ok_from),
+            points_condition('amount_below', d.amount_below_minor IS NOT NULL, to_jsonb(d.amount_below_minor), to_jsonb(d.amount_minor), d.ok_below),
+            points_condition('channel', cardinality(d.channels) > 0, to_jsonb(d.channels), to_jsonb(d.fact_channel), d.ok_channel),
+            points_condition('store', cardinality(d.stores) > 0, to_jsonb(d.stores), to_jsonb(d.fact_store), d.ok_store),
+            points_condition('category', cardinality(d.categories) > 0, to_jsonb(d.categories), to_jsonb(d.fact_categories), d.ok_category),
+            points_condition('tier', cardinality(d.tiers) > 0, to_jsonb(d.tiers), to_jsonb(d.tier), d.ok_tier),
+            points_condition('segment', cardinality(d.segments) > 0, to_jsonb(d.segments), d.fact_labels, d.ok_segment),
+            points_condition('weekday', cardinality(d.weekdays) > 0, to_jsonb(d.weekdays), to_jsonb(extract(isodow FROM d.local_at)::int), d.ok_weekday),
+            points_condition('hour', d.hour_from IS NOT NULL OR d.hour_below IS NOT NULL, jsonb_build_array(d.hour_from, d.hour_below), to_jsonb(extract(hour FROM d.local_at)::int), d.ok_hour),
+            points_condition('first_ever', d.first_ever, 'true', to_jsonb(d.fact_first), d.ok_first),
+            points_condition('birthday_month', d.birthday_month, to_jsonb(extract(month FROM d.local_at)::int), to_jsonb(d.fact_birth_month), d.ok_birthday),
+            points_condition('attributes_contain', d.attributes_contain IS NOT NULL, d.attributes_contain, d.fact_attributes, d.ok_contain),
+            points_condition('attributes_path', d.attributes_path <> '', to_jsonb(d.attributes_path), d.fact_attributes, d.ok_path)
+        ), '$[*] ? (@ != null)') END,
+        CASE WHEN told THEN jsonb_build_object(
+            'award', d.award_kind, 'points', d.points, 'per_minor', d.per_minor, 'basis', d.amount_basis,
+            'basis_minor', d.basis_minor, 'tier', d.tier, 'tier_multiplier', d.tier_factor, 'base_points', d.base_points,
+            'exact', d.exact, 'rounding', d.rounding, 'rounded', d.wanted, 'stacking_group', d.stacking_group, 'best_of_group', d.best) END,
+        CASE WHEN told THEN jsonb_strip_nulls(jsonb_build_object(
+            'day', CASE WHEN d.cap_day IS NOT NULL THEN jsonb_build_object('limit', d.cap_day, 'used', d.cap_state[2] - d.cap_state[8]) END,
+            'week', CASE WHEN d.cap_week IS NOT NULL THEN jsonb_build_object('limit', d.cap_week, 'used', d.cap_state[4] - d.cap_state[8]) END,
+            'month', CASE WHEN d.cap_month IS NOT NULL THEN jsonb_build_object('limit', d.cap_month, 'used', d.cap_state[6] - d.cap_state[8]) END,
+            'lifetime', CASE WHEN d.cap_lifetime IS NOT NULL THEN jsonb_build_object('limit', d.cap_lifetime, 'used', d.cap_state[7] - d.cap_state[8]) END,
+            'budget', CASE WHEN d.budget IS NOT NULL THEN jsonb_build_object('limit', d.budget, 'used', d.budget - d.budget_left) END,
+            'trimmed', d.asked - d.given)) END
+    FROM finished d JOIN points_pointtype t ON t.id = d.point_type_id
+    WHERE told OR d.given > 0
+    ORDER BY d.ord, d.point_type_id, d.is_base DESC, d.priority DESC, d.id;
+END $$;
