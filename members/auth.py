@@ -9,7 +9,7 @@ from members.models import Member, User
 
 
 class MemberBackend(ModelBackend):
-    """The one backend that compares passwords. Only an active member signs in, and a session ends with the standing."""
+    """The one backend that compares passwords. Only an active member signs in; a session ends with the standing."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any

@@ -13,8 +13,8 @@ from config.lib import crypto
 from members import keys
 
 if TYPE_CHECKING:
-    _TextBase = models.BinaryField[str, str]
-    _DateBase = models.BinaryField[datetime.date | str | None, datetime.date | None]
+    _TextBase = models.Field[str, str]
+    _DateBase = models.Field[datetime.date | str | None, datetime.date | None]
 else:
     _TextBase = _DateBase = models.BinaryField
 
@@ -29,6 +29,8 @@ class Sealed(bytes):
 
 class SealedAttribute(DeferredAttribute):
     """Opens the value when it is read; what is only loaded and saved again is never decrypted."""
+
+    field: Any
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is None:
@@ -49,6 +51,11 @@ class SealedMixin:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"editable": True, "null": True, "blank": True} | kwargs)
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, path, args, kwargs = super().deconstruct()  # type: ignore[misc]
+        implied = ("null", "blank", "editable")
+        return name, path, args, {key: value for key, value in kwargs.items() if key not in implied}
 
     def plain(self, value: Any) -> Any:
         return value

@@ -13,7 +13,8 @@ from members.models import MemberKeyKind
 _INSERT = """
 INSERT INTO members_memberkey (kind, key, scope, digest, member_id)
 SELECT kind, key, scope, digest, member_id
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[], %s::bigint[]) AS wanted (kind, key, scope, digest, member_id)
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[], %s::bigint[])
+    AS wanted (kind, key, scope, digest, member_id)
 ORDER BY kind, key, scope
 ON CONFLICT (kind, key, scope) DO NOTHING
 """

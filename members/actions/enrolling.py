@@ -248,7 +248,7 @@ def _get_referrer(code: str) -> Member:
     referrer = Member.objects.by_referral_code(code).active().first()
     if referrer is None:
         raise ReferralCodeUnknown(referral_code=code)
-    return referrer  # type: ignore[no-any-return]
+    return referrer
 
 
 def _draw_ids(count: int) -> Iterator[int]:

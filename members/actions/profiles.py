@@ -89,7 +89,7 @@ def birth_month(birthday: date | None) -> int | None:
 
 
 def _limit(field: str) -> int:
-    return int(Member._meta.get_field(field).max_length or 0)
+    return int(getattr(Member._meta.get_field(field), "max_length", None) or 0)
 
 
 def _email(text: str) -> str:
@@ -114,7 +114,7 @@ def _language(language: str) -> str:
     return language
 
 
-def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(attributes: Any) -> dict[str, Any]:
     text = json.dumps(attributes) if isinstance(attributes, Mapping) else ""
     # PostgreSQL's jsonb cannot hold the character NUL.
     if not text or len(text) > _ATTRIBUTES_LIMIT or "\\u0000" in text:

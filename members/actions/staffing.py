@@ -69,7 +69,7 @@ PERMISSIONS: dict[StaffRole, tuple[str, ...]] = {
 
 @transaction.atomic
 def ensure_staff_roles() -> None:
-    """Make every role with its permissions, or bring it back to them. What an app does not offer yet is passed over."""
+    """Make every role with its permissions, or bring it back to them; what no app offers is passed over."""
     for role, wanted in PERMISSIONS.items():
         group, _created = Group.objects.get_or_create(name=role.value)
         group.permissions.set(Permission.objects.filter(_matching(wanted)))

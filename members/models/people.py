@@ -1,5 +1,7 @@
 """Members, their tiers, the keys that are unique across members, and the mixin of everything a member owns."""
 
+from typing import ClassVar
+
 import pghistory
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
@@ -40,6 +42,8 @@ class Tier(models.Model):
         _("threshold"), default=0, db_default=0, help_text=_("Growth points that earn this tier.")
     )
     is_active = models.BooleanField(_("active"), default=True, db_default=True)
+
+    objects: ClassVar[models.Manager["Tier"]] = models.Manager()  # said, because translation replaces it at start-up
 
     class Meta:
         verbose_name = _("tier")
