@@ -149,7 +149,7 @@ if env.int("DATABASE_POOL_SIZE", default=0):
 # Sign-in.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # first, so that it can refuse before anybody compares a password
-    "django.contrib.auth.backends.ModelBackend",
+    "members.auth.MemberBackend",  # staff by user name, members by card number, phone or e-mail
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
