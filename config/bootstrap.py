@@ -30,7 +30,19 @@ LAUNCHER_LOCK = "requirements-launcher.txt"
 
 LEVEL_OF_COMMAND = {"demo": "demo", "load_complete_journey": "demo", "test": "dev"}
 # These never touch the database, so they do not wait for one.
-WITHOUT_DATABASE = {"", "--help", "-h", "--version", "collectstatic", "compilemessages", "help", "makemessages", "spectacular", "test", "version"}
+WITHOUT_DATABASE = {
+    "",
+    "--help",
+    "-h",
+    "--version",
+    "collectstatic",
+    "compilemessages",
+    "help",
+    "makemessages",
+    "spectacular",
+    "test",
+    "version",
+}
 # Set by pyenv shims and activated environments: uv would look there and nowhere else.
 MISLEADING = ["PYENV_VERSION", "PYENV_DIR", "VIRTUAL_ENV", "PYTHONHOME", "__PYVENV_LAUNCHER__"]
 

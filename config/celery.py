@@ -1,11 +1,18 @@
 """The Celery application: tasks are found in each app's tasks.py, settings are the CELERY_ names in settings.py."""
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("laurel")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.worker_ready.connect
+def show_life(**kwargs: Any) -> None:
+    """Beat at once, not only when the schedule comes round."""
+    app.send_task("config.heartbeat")

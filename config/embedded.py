@@ -11,7 +11,6 @@ both when the last lease is gone. Leases are file locks, so a command killed wit
                    data/            the cluster, unless its user cannot come here (see `choose_home`)
 """
 
-import ctypes
 import fcntl
 import hashlib
 import json
@@ -34,11 +33,13 @@ from typing import IO
 
 import psutil
 
-from config import folders
+from config import folders, processes
 
 NAME = "laurel"  # of the role and of the database
 SYSTEM_STATE = Path("/var/lib")
-NOBODY_HOME = "postgres://laurel@127.0.0.1:1/laurel"  # an address nobody answers at: settings need one before a server runs
+NOBODY_HOME = (
+    "postgres://laurel@127.0.0.1:1/laurel"  # an address nobody answers at: settings need one before a server runs
+)
 START_SECONDS = 300  # a server that was killed replays its log first
 LAUNCH_SECONDS = START_SECONDS + 60
 STOP_SECONDS = 60
@@ -71,8 +72,8 @@ def lease(folder: Path | None = None, *, durable: bool = True) -> Iterator[Lease
     """Use the server in a folder, starting it if nobody has; it stops when the last user is gone."""
     folder = folder or default_folder()
     with ExitStack() as stack:
-        users = stack.enter_context(_lock_file(folder, "users.lock"))
-        with _lock_file(folder, "start.lock") as start:
+        users = stack.enter_context(open_lock(folder, "users.lock"))
+        with open_lock(folder, "start.lock") as start:
             fcntl.flock(start, fcntl.LOCK_EX)
             fcntl.flock(users, fcntl.LOCK_SH)
             url = _running_url(folder) or _launch(folder, durable=durable)
@@ -101,7 +102,7 @@ def binaries() -> Path:
     return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
-def _lock_file(folder: Path, name: str) -> IO[str]:
+def open_lock(folder: Path, name: str) -> IO[str]:
     """Open a lock file of the folder, making both if need be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,7 @@ def _lock_file(folder: Path, name: str) -> IO[str]:
         ) from None
 
 
-def _try_lock(file: IO[str]) -> bool:
+def try_lock(file: IO[str]) -> bool:
     """Take a lock alone, if nobody holds it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,8 +136,8 @@ def _running_url(folder: Path) -> str | None:
     """Return the address of the server if a supervisor lives, waiting while it restarts a server that was killed."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        with _lock_file(folder, "supervisor.lock") as lock:
-            if _try_lock(lock):
+        with open_lock(folder, "supervisor.lock") as lock:
+            if try_lock(lock):
                 return None
         state = _read_state(folder)
         if state and _answers(int(state["port"])):
@@ -212,17 +213,16 @@ def run_as(owner: Owner | None, command: list[str], stdin: str = "") -> subproce
 
 def _become(owner: Owner | None, *, die_with: int | None = None) -> Callable[[], None]:
     """Return what a child does before its program starts: change user, then ask to be stopped when its parent dies."""
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    # Changing user forgets a parent-death signal, so that is asked for afterwards; SIGINT is PostgreSQL's fast shutdown.
+    ask = processes.signal_when_parent_dies(signal.SIGINT, die_with) if die_with is not None else None
 
     def become() -> None:
         if owner is not None:
             os.setgroups([])
             os.setgid(owner.gid)
-            os.setuid(owner.uid)  # forgets a parent-death signal, so that is asked for afterwards
-        if die_with is not None and libc is not None:
-            libc.prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG; SIGINT is PostgreSQL's fast shutdown
-            if os.getppid() != die_with:
-                os._exit(1)
+            os.setuid(owner.uid)
+        if ask is not None:
+            ask()
 
     return become
 
@@ -461,8 +461,8 @@ def main(arguments: list[str]) -> None:
         os._exit(0)
     os.setsid()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with _lock_file(folder, "supervisor.lock") as lock:
-        if not _try_lock(lock):
+    with open_lock(folder, "supervisor.lock") as lock:
+        if not try_lock(lock):
             print("Another supervisor already keeps this folder.")  # noqa: T201  the calling command reads it
             return
         try:
@@ -499,8 +499,8 @@ def _leave_terminal(folder: Path) -> None:
 
 def _is_deserted(folder: Path, newcomers: ExitStack) -> bool:
     """Tell whether nobody uses the server; if so keep newcomers waiting until it is stopped and they may start it anew."""
-    start, users = _lock_file(folder, "start.lock"), _lock_file(folder, "users.lock")
-    if _try_lock(start) and _try_lock(users):
+    start, users = open_lock(folder, "start.lock"), open_lock(folder, "users.lock")
+    if try_lock(start) and try_lock(users):
         newcomers.enter_context(start)
         newcomers.enter_context(users)
         return True

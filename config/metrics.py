@@ -5,7 +5,15 @@ import time
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -32,7 +40,9 @@ def render(*, worker_age_seconds: float | None) -> bytes:
     """Return the counters as text, of all web processes where they share a folder for it."""
     now = CollectorRegistry()
     if worker_age_seconds is not None:
-        Gauge("laurel_worker_age_seconds", "Seconds since a worker showed itself", registry=now).set(worker_age_seconds)
+        Gauge("laurel_worker_age_seconds", "Seconds since a worker showed itself", registry=now).set(
+            worker_age_seconds
+        )
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         shared = CollectorRegistry()
         MultiProcessCollector(shared)

@@ -23,7 +23,9 @@ def run_sql(migration: str, *names: str, undo: str | None = None) -> RunSQL:
         undo_paths = [path.with_suffix(".undo.sql") for path in reversed(paths)]
         missing = [path.name for path in undo_paths if not path.exists()]
         if missing:
-            raise FileNotFoundError(f"{', '.join(missing)}: a migration must be reversible; write the file or pass undo=")
+            raise FileNotFoundError(
+                f"{', '.join(missing)}: a migration must be reversible; write the file or pass undo="
+            )
         undo = "\n".join(read(path) for path in undo_paths)
     return RunSQL("\n".join(read(path) for path in paths), undo)
 
@@ -35,4 +37,3 @@ def find(migration: str, name: str) -> Path:
         if path.exists():
             return path
     raise FileNotFoundError(f"{name} lies neither beside the migration nor in {folder.parent.name}/sql/")
-

@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from config import health
 from config.lib import queue
@@ -60,7 +60,7 @@ def test_the_heartbeat_task_writes_down_that_a_worker_lives() -> None:
 
 
 @pytest.mark.django_db
-def test_metrics_are_for_this_machine_alone_unless_a_token_is_set(client: Client, settings: SettingsWrapper) -> None:
+def test_metrics_are_for_this_machine_alone_unless_a_token_is_set(client: Client, settings: Settings) -> None:
     client.get("/health/live")
 
     near = client.get("/metrics")
@@ -73,9 +73,11 @@ def test_metrics_are_for_this_machine_alone_unless_a_token_is_set(client: Client
 
 
 @pytest.mark.django_db
-def test_with_a_token_metrics_are_for_its_bearer_alone(client: Client, settings: SettingsWrapper) -> None:
+def test_with_a_token_metrics_are_for_its_bearer_alone(client: Client, settings: Settings) -> None:
     settings.LAUREL_METRICS_TOKEN = "t0ken"
 
     assert client.get("/metrics").status_code == 403
     assert client.get("/metrics", headers={"Authorization": "Bearer other"}).status_code == 403
-    assert client.get("/metrics", headers={"Authorization": "Bearer t0ken"}, REMOTE_ADDR="203.0.113.7").status_code == 200
+    assert (
+        client.get("/metrics", headers={"Authorization": "Bearer t0ken"}, REMOTE_ADDR="203.0.113.7").status_code == 200
+    )

@@ -41,11 +41,11 @@ def app_folder(tmp_path: Path) -> Path:
     (tmp_path / "migrations").mkdir()
     (tmp_path / "sql").mkdir()
     (tmp_path / "sql" / "one.sql").write_text("CREATE FUNCTION lib_one() RETURNS int LANGUAGE sql AS $$ SELECT 1; $$;")
-    (tmp_path / "sql" / "one_undo.sql").write_text("DROP FUNCTION lib_one();")
+    (tmp_path / "sql" / "one.undo.sql").write_text("DROP FUNCTION lib_one();")
     (tmp_path / "migrations" / "two.sql").write_text(
         "CREATE FUNCTION lib_two() RETURNS int LANGUAGE sql AS $$ SELECT lib_one() + 1 $$; -- 100% of it"
     )
-    (tmp_path / "migrations" / "two_undo.sql").write_text("DROP FUNCTION lib_two();")
+    (tmp_path / "migrations" / "two.undo.sql").write_text("DROP FUNCTION lib_two();")
     return tmp_path
 
 
@@ -67,9 +67,9 @@ def test_several_sql_files_run_in_order_and_are_undone_in_reverse(app_folder: Pa
 
 
 def test_a_sql_step_that_cannot_be_undone_is_refused(app_folder: Path) -> None:
-    (app_folder / "sql" / "one_undo.sql").unlink()
+    (app_folder / "sql" / "one.undo.sql").unlink()
 
-    with pytest.raises(FileNotFoundError, match=r"one_undo\.sql"):
+    with pytest.raises(FileNotFoundError, match=r"one\.undo\.sql"):
         sql.run_sql(str(app_folder / "migrations" / "0001_x.py"), "one.sql")
     with pytest.raises(FileNotFoundError, match=r"none\.sql"):
         sql.run_sql(str(app_folder / "migrations" / "0001_x.py"), "none.sql")
