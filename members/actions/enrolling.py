@@ -95,8 +95,8 @@ class _Draft:
     digest: bytes | None = None
     referred_by: Member | None = None
     id: int = field(default_factory=lambda: next(_draw_ids(1)))
-    number: str = field(default_factory=numbering.new_number)
-    referral_code: str = field(default_factory=numbering.new_referral_code)
+    number: str = field(default_factory=lambda: numbering.new_number())
+    referral_code: str = field(default_factory=lambda: numbering.new_referral_code())
 
     def claims(self) -> list[Claim]:
         """Return the keys of this member; first those by which somebody else turns out to be the same person."""
