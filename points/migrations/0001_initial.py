@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('members', '0002_alter_auditrecord_options_alter_client_options_and_more'),
+        ('members', "0001_initial"),
     ]
 
     operations = [
