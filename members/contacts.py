@@ -25,6 +25,11 @@ class EmailMalformed(DomainError):
     message = _("email: this is not an e-mail address.")
 
 
+def is_storable(text: str) -> bool:
+    """Whether the database can keep the text and a screen can show it: no control characters, no half characters."""
+    return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
+
+
 def normalise_phone(text: str) -> str:
     """Return the number as +<country><number>; one without a country code is of mainland China."""
     digits = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text))
@@ -43,6 +48,8 @@ def normalise_email(text: str) -> str:
     """Return the address in the one spelling it is compared in; its case carries no meaning for anybody's mail."""
     address = unicodedata.normalize("NFKC", text).strip().casefold()
     try:
+        if not is_storable(address):
+            raise EmailMalformed
         validate_email(address)
     except ValidationError as error:
         raise EmailMalformed from error

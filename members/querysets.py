@@ -40,7 +40,7 @@ class MemberQuerySet(models.QuerySet["Member"]):
 
     def by_external(self, source: str, external: str) -> Self:
         """Find by the id another system knows the member by."""
-        return self._holding(Q(kind="external", key=external, scope=source))
+        return self._holding(_exact("external", external) & Q(scope=source))
 
     def by_login(self, login: str) -> Self:
         """Find by what a member types to sign in: card number, phone or e-mail."""
@@ -48,7 +48,7 @@ class MemberQuerySet(models.QuerySet["Member"]):
 
     def search(self, term: str) -> Self:
         """Find by whatever staff have at hand: card number, phone, e-mail, referral code or outside id, exactly."""
-        return self._holding(_login(term) | _referral_code(term) | Q(kind="external", key=term.strip()))
+        return self._holding(_login(term) | _referral_code(term) | _exact("external", term.strip()))
 
     def _holding(self, key: Q) -> Self:
         """Keep the members who hold such a key."""
@@ -57,11 +57,16 @@ class MemberQuerySet(models.QuerySet["Member"]):
 
 
 def _number(text: str) -> Q:
-    return Q(kind="number", key=_without_gaps(text), scope="")
+    return _exact("number", _without_gaps(text)) & Q(scope="")
 
 
 def _referral_code(text: str) -> Q:
-    return Q(kind="referral_code", key=_without_gaps(text).upper(), scope="")
+    return _exact("referral_code", _without_gaps(text).upper()) & Q(scope="")
+
+
+def _exact(kind: str, key: str) -> Q:
+    """Match a key as it is, or nothing when no key could be written so."""
+    return Q(kind=kind, key=key) if contacts.is_storable(key) else Q(pk__in=[])
 
 
 def _blind(kind: str, index: Callable[[str], str], text: str) -> Q:

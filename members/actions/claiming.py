@@ -15,7 +15,7 @@ INSERT INTO members_memberkey (kind, key, scope, digest, member_id)
 SELECT kind, key, scope, digest, member_id
 FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[], %s::bigint[])
     AS wanted (kind, key, scope, digest, member_id)
-ORDER BY kind, key, scope
+ORDER BY kind, key, scope, member_id
 ON CONFLICT (kind, key, scope) DO NOTHING
 """
 _LOST = """

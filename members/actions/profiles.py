@@ -35,7 +35,7 @@ class LanguageUnknown(DomainError):
 
 class AttributesUnusable(DomainError):
     code = "attributes_unusable"
-    message = _("attributes: expected a JSON object of at most %(limit)s characters.")
+    message = _("attributes: expected a JSON object of at most %(limit)s bytes.")
 
 
 class Profile(TypedDict, total=False):
@@ -78,7 +78,7 @@ def clean_text(field: str, text: str, *, limit: int, lines: bool = False) -> str
     """Return the text without outer blanks; refuse what is too long or could not be shown."""
     text = text.strip().replace("\r\n", "\n")
     shown = text.replace("\n", "") if lines else text
-    if len(text) > limit or any(ord(character) < 32 or ord(character) == 127 for character in shown):
+    if len(text) > limit or not contacts.is_storable(shown):
         raise TextUnusable(field=field, limit=limit)
     return text
 
@@ -115,8 +115,14 @@ def _language(language: str) -> str:
 
 
 def _attributes(attributes: Any) -> dict[str, Any]:
-    text = json.dumps(attributes) if isinstance(attributes, Mapping) else ""
-    # PostgreSQL's jsonb cannot hold the character NUL.
-    if not text or len(text) > _ATTRIBUTES_LIMIT or "\\u0000" in text:
-        raise AttributesUnusable(limit=_ATTRIBUTES_LIMIT)
+    refusal = AttributesUnusable(limit=_ATTRIBUTES_LIMIT)
+    if not isinstance(attributes, Mapping):
+        raise refusal
+    try:
+        text = json.dumps(attributes, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())  # half characters cannot be encoded, nor kept by PostgreSQL
+    except (TypeError, ValueError, RecursionError) as error:
+        raise refusal from error
+    if size > _ATTRIBUTES_LIMIT or "\\u0000" in text:
+        raise refusal
     return dict(attributes)
