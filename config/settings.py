@@ -181,7 +181,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_SUB
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 X_FRAME_OPTIONS = "DENY"
-# The portal's policy: nothing inline without the nonce, nothing from elsewhere. The admin widens its own (config/admin.py).
+# The portal's policy: nothing inline without the nonce, nothing from elsewhere. config/admin.py widens the admin's.
 SECURE_CSP = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF, CSP.NONCE],
@@ -194,9 +194,7 @@ SECURE_CSP = {
 }
 PERMISSIONS_POLICY: dict[str, list[str]] = {
     name: []
-    for name in (
-        "accelerometer camera display-capture encrypted-media geolocation gyroscope magnetometer microphone midi payment usb"
-    ).split()
+    for name in ["accelerometer", "camera", "geolocation", "gyroscope", "magnetometer", "microphone", "payment", "usb"]
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 

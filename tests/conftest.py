@@ -14,7 +14,7 @@ _server = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the server once, in the process that parallel workers come from: they find its address in their environment."""
+    """Start the server once, in the process parallel workers come from: its address is in their environment."""
     if os.environ.get("DATABASE_URL") or config.option.collectonly or config.option.help:
         return
     stack = config.stash[_server] = ExitStack()
@@ -32,10 +32,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache() -> Iterator[None]:
+def _empty_cache() -> None:
     """Keep counters of one test, such as throttles, from the next."""
     cache.clear()
-    yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,4 @@
-"""Who did it, as one word kept on every row that says who and why: `staff:alice`, `client:till`, `member:100000017`."""
+"""Who did it, as one word on every row that says who and why: `staff:alice`, `client:till`, `member:100000017`."""
 
 from typing import Any, NewType
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 class DomainError(Exception):
     """A request the programme's rules refuse, with a stable code, an HTTP status, a sentence and the facts behind it.
 
-    Subclasses live beside the action that raises them. `message` is a lazy text with %-format fields filled from `facts`.
+    Subclasses live beside the action that raises them. `message` is a lazy text whose %-format fields `facts` fill.
     """
 
     code: ClassVar[str] = "refused"

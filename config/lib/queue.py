@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
-# A person waits for the answer meanwhile: one more try, then the log says it and the night's sweep finds what was missed.
+# A person waits for the answer meanwhile: one more try, then the log says it.
 RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0, "interval_max": 0.1}
 
 

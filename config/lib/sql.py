@@ -16,7 +16,7 @@ def run_sql(migration: str, *names: str, undo: str | None = None) -> RunSQL:
     """Return a migration step that runs `.sql` files in order; `migration` is the migration's `__file__`.
 
     A name is looked for beside the migration, then in the app's `sql/` folder. The step is undone by the statements in
-    `undo`, else by the files called `<name>.undo.sql` where they exist, in reverse order; without either it is refused.
+    `undo`, else by the files called `<name>.undo.sql`, in reverse order; without either it is refused.
     """
     paths = [find(migration, name) for name in names]
     if undo is None:

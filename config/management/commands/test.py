@@ -24,7 +24,7 @@ class Command(BaseCommand):
         if not names_a_file(arguments) and not any(each.startswith(("-n", "--numprocesses")) for each in arguments):
             arguments = ["-n", "auto", "--dist", "worksteal", *arguments]
         os.chdir(folders.BASE_DIR)
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Nothing is left to do: pytest has taken the process over."""
