@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
+from members import contacts
 from members.models import Member, User
 
 
@@ -16,7 +17,7 @@ class MemberBackend(ModelBackend):
     ) -> User | None:
         if username is None or password is None:
             return None
-        user = find_user(username)
+        user = find_user(username) if contacts.is_storable(username) else None
         if user is None:
             # As much work as for a wrong password, so that the clock does not tell whether somebody is a member.
             User().set_password(password)

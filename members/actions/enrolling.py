@@ -86,7 +86,7 @@ class EnrolledMany:
 class _Draft:
     """A member about to be: everything decided but whether the keys are free."""
 
-    profile: Profile
+    profile: dict[str, Any]
     source: str
     tier: Tier
     joined_at: datetime
@@ -133,12 +133,12 @@ def enrol(
     *,
     reference: str,
     source: str,
-    name: str = "",
-    phone: str = "",
-    email: str = "",
+    name: str | None = "",
+    phone: str | None = "",
+    email: str | None = "",
     birthday: date | None = None,
-    address: str = "",
-    language: str = "",
+    address: str | None = "",
+    language: str | None = "",
     tier: Tier | str | None = None,
     referral_code: str | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -224,7 +224,7 @@ def _replay(earlier: MemberKey, digest: bytes) -> Enrolled:
     return Enrolled(earlier.member, replayed=True)
 
 
-def _digest(profile: Profile, **more: str) -> bytes:
+def _digest(profile: Mapping[str, Any], **more: str) -> bytes:
     return keys.content_digest("enrolment", json.dumps({**profile, **more}, sort_keys=True, cls=DjangoJSONEncoder))
 
 

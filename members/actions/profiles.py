@@ -1,7 +1,7 @@
 """What a member says about himself: checked and brought into one spelling, whatever door it came by."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypedDict
 
@@ -41,37 +41,19 @@ class AttributesUnusable(DomainError):
 class Profile(TypedDict, total=False):
     """The parts of a profile a door may hand over; a part left out is left as it is."""
 
-    name: str
-    phone: str
-    email: str
+    name: str | None
+    phone: str | None
+    email: str | None
     birthday: date | None
-    address: str
-    language: str
-    attributes: Mapping[str, Any]
+    address: str | None
+    language: str | None
+    attributes: Mapping[str, Any] | None
     labels: Sequence[str]
 
 
-def clean(profile: Profile, *, at: datetime) -> Profile:
-    """Return the profile in its stored spelling, or refuse it by the first field that cannot be."""
-    cleaned = Profile()
-    if "name" in profile:
-        cleaned["name"] = clean_text("name", profile["name"], limit=_limit("name"))
-    if "phone" in profile:
-        cleaned["phone"] = contacts.normalise_phone(profile["phone"]) if profile["phone"].strip() else ""
-    if "email" in profile:
-        cleaned["email"] = _email(profile["email"])
-    if "birthday" in profile:
-        cleaned["birthday"] = _birthday(profile["birthday"], at)
-    if "address" in profile:
-        cleaned["address"] = clean_text("address", profile["address"], limit=_limit("address"), lines=True)
-    if "language" in profile:
-        cleaned["language"] = _language(profile["language"])
-    if "attributes" in profile:
-        cleaned["attributes"] = _attributes(profile["attributes"])
-    if "labels" in profile:
-        labels = (clean_text("labels", label, limit=_LABEL_LIMIT) for label in profile["labels"])
-        cleaned["labels"] = sorted({label for label in labels if label})
-    return cleaned
+def clean(profile: Profile, *, at: datetime) -> dict[str, Any]:
+    """Return the given parts in their stored spelling, or refuse the profile by the first part that cannot be."""
+    return {part: _CLEANERS[part](value, at) for part, value in profile.items()}
 
 
 def clean_text(field: str, text: str, *, limit: int, lines: bool = False) -> str:
@@ -92,12 +74,20 @@ def _limit(field: str) -> int:
     return int(getattr(Member._meta.get_field(field), "max_length", None) or 0)
 
 
-def _email(text: str) -> str:
+def _name(name: str | None, _at: datetime) -> str:
+    return clean_text("name", name or "", limit=_limit("name"))
+
+
+def _phone(phone: str | None, _at: datetime) -> str:
+    return contacts.normalise_phone(phone) if phone and phone.strip() else ""
+
+
+def _email(email: str | None, _at: datetime) -> str:
     """Keep the spelling the person chose; the index compares the normalised one."""
-    text = clean_text("email", text, limit=_limit("email"))
-    if text:
-        contacts.normalise_email(text)
-    return text
+    email = clean_text("email", email or "", limit=_limit("email"))
+    if email:
+        contacts.normalise_email(email)
+    return email
 
 
 def _birthday(birthday: date | None, at: datetime) -> date | None:
@@ -106,15 +96,19 @@ def _birthday(birthday: date | None, at: datetime) -> date | None:
     return birthday
 
 
-def _language(language: str) -> str:
+def _address(address: str | None, _at: datetime) -> str:
+    return clean_text("address", address or "", limit=_limit("address"), lines=True)
+
+
+def _language(language: str | None, _at: datetime) -> str:
     known = [code for code, _name in settings.LANGUAGES]
-    language = language.strip().lower() or settings.LANGUAGE_CODE
+    language = (language or "").strip().lower() or settings.LANGUAGE_CODE
     if language not in known:
         raise LanguageUnknown(language=language, known=", ".join(known))
     return language
 
 
-def _attributes(attributes: Any) -> dict[str, Any]:
+def _attributes(attributes: Any, _at: datetime) -> dict[str, Any]:
     refusal = AttributesUnusable(limit=_ATTRIBUTES_LIMIT)
     if not isinstance(attributes, Mapping):
         raise refusal
@@ -126,3 +120,20 @@ def _attributes(attributes: Any) -> dict[str, Any]:
     if size > _ATTRIBUTES_LIMIT or "\\u0000" in text:
         raise refusal
     return dict(attributes)
+
+
+def _labels(labels: Sequence[str], _at: datetime) -> list[str]:
+    texts = {clean_text("labels", label, limit=_LABEL_LIMIT) for label in labels}
+    return sorted(texts - {""})
+
+
+_CLEANERS: dict[str, Callable[[Any, datetime], Any]] = {
+    "name": _name,
+    "phone": _phone,
+    "email": _email,
+    "birthday": _birthday,
+    "address": _address,
+    "language": _language,
+    "attributes": _attributes,
+    "labels": _labels,
+}

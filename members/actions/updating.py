@@ -1,6 +1,8 @@
 """Changing what a member says about himself, and where the membership stands."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -39,7 +41,7 @@ def update_profile(*, member: Member, changes: Profile, actor: Actor, at: dateti
         return locked
     _move_contacts(locked, cleaned, changed)
     for name in changed:
-        setattr(locked, name, cleaned[name])  # type: ignore[literal-required]
+        setattr(locked, name, cleaned[name])
     locked.birth_month = profiles.birth_month(locked.birthday)
     locked.save(update_fields=[*changed, "birth_month"])
     auditing.record(
@@ -78,12 +80,12 @@ def _lock(member: Member) -> Member:
     return Member.objects.select_for_update().get(pk=member.pk)
 
 
-def _move_contacts(member: Member, cleaned: Profile, changed: list[str]) -> None:
+def _move_contacts(member: Member, cleaned: Mapping[str, Any], changed: list[str]) -> None:
     """Give the old phone and e-mail keys up and claim the new ones; refuse what another member has."""
     moved = [kind for kind in (MemberKeyKind.PHONE, MemberKeyKind.EMAIL) if kind in changed]
     if not moved:
         return
     MemberKey.objects.filter(member=member, kind__in=moved).delete()
-    contacts = {kind.value: str(cleaned[kind.value]) for kind in moved}  # type: ignore[literal-required]
+    contacts = {kind.value: str(cleaned[kind.value]) for kind in moved}
     for lost in claiming.claim(claiming.contact_claims(member.pk, **contacts)):
         raise claiming.REFUSALS[lost.kind]

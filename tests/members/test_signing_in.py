@@ -1,0 +1,150 @@
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.db import IntegrityError, transaction
+from django.test import Client as Browser
+
+from members.actions import signing_in, updating
+from members.actions.signing_in import PasswordRefused, SignInRefused
+from members.models import AuditRecord, Member, User
+
+from .factories import AT, PASSWORD, TESTER, MemberFactory, StaffFactory, sign_in_for
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice() -> Member:
+    return MemberFactory.create(phone="13800138000", email="alice@example.com")
+
+
+def sign_in(login: str, password: str = PASSWORD) -> User | None:
+    user = authenticate(None, username=login, password=password)
+    assert user is None or isinstance(user, User)
+    return user
+
+
+def stand(member: Member, status: str) -> None:
+    updating.change_standing(member=member, status=status, reason="test", actor=TESTER, at=AT)
+
+
+def test_a_member_signs_in_by_number_phone_or_address(alice: Member) -> None:
+    user = sign_in_for(alice)
+
+    logins = (alice.number, alice.grouped_number, "138 0013 8000", "+8613800138000", "Alice@Example.com")
+
+    assert [sign_in(login) for login in logins] == [user] * 5
+    assert (user.member, alice.user) == (alice, user)
+
+
+def test_staff_sign_in_by_user_name() -> None:
+    staff = StaffFactory.create(username="clerk")
+
+    assert sign_in("clerk") == staff
+    assert sign_in("clerk", "wrong") is None
+
+
+@pytest.mark.parametrize("login", ["", "nobody", "13900139000", "nobody@example.com", "100000017", "\x00", "\ud800"])
+def test_nobody_signs_in_as_somebody_unknown(alice: Member, login: str) -> None:
+    sign_in_for(alice)
+
+    assert sign_in(login) is None
+
+
+def test_a_member_without_a_password_cannot_sign_in(alice: Member) -> None:
+    assert sign_in(alice.number) is None
+
+
+@pytest.mark.parametrize("status", ["suspended", "closed"])
+def test_only_an_active_member_signs_in(alice: Member, status: str) -> None:
+    sign_in_for(alice)
+
+    stand(alice, status)
+
+    assert sign_in(alice.number) is None
+
+
+def test_a_standing_changed_by_raw_hand_keeps_out_too(alice: Member) -> None:
+    sign_in_for(alice)
+    Member.objects.update(status="suspended")
+
+    assert sign_in(alice.number) is None
+
+
+def test_a_session_ends_with_the_membership(alice: Member, client: Browser) -> None:
+    client.force_login(sign_in_for(alice))
+    session = client.session.session_key
+
+    stand(alice, "closed")
+
+    from django.contrib.auth import get_user
+    from django.http import HttpRequest
+
+    request = HttpRequest()
+    request.session = client.session
+    assert request.session.session_key == session
+    assert not get_user(request).is_authenticated
+
+
+def test_an_unknown_login_costs_as_many_hashes_as_a_wrong_password(
+    alice: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in_for(alice)
+    hashes: list[str] = []
+    encode = MD5PasswordHasher.encode
+    monkeypatch.setattr(
+        MD5PasswordHasher,
+        "encode",
+        lambda self, password, salt: hashes.append(password) or encode(self, password, salt),
+    )
+
+    counts = []
+    for login in (alice.number, "13800138000", "13900139000", "nobody", MemberFactory.create().number):
+        hashes.clear()
+        assert sign_in(login, "wrong password") is None
+        counts.append(len(hashes))
+
+    assert counts == [1] * 5
+
+
+def test_a_new_password_replaces_the_old_one(alice: Member) -> None:
+    first = sign_in_for(alice)
+
+    second = sign_in_for(alice, "another good password")
+
+    assert first == second
+    assert sign_in(alice.number) is None
+    assert sign_in(alice.number, "another good password") == second
+    assert AuditRecord.objects.filter(subject=alice, action="member.password_set").count() == 2
+
+
+@pytest.mark.parametrize("password", ["", "short", "1234567890123", "password123"])
+def test_a_weak_password_is_refused_with_reasons(alice: Member, password: str) -> None:
+    with pytest.raises(PasswordRefused, match="password: "):
+        sign_in_for(alice, password)
+
+    assert not User.objects.exists()
+
+
+def test_a_suspended_member_gets_no_password(alice: Member) -> None:
+    stand(alice, "suspended")
+
+    with pytest.raises(SignInRefused):
+        signing_in.set_password(member=alice, password=PASSWORD, actor=TESTER, at=AT)
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ({"is_staff": True}, "user_member_is_not_staff"),
+        ({"email": "alice@example.com"}, "user_member_has_no_plain_data"),
+        ({"first_name": "Alice"}, "user_member_has_no_plain_data"),
+    ],
+)
+def test_the_database_keeps_members_apart_from_staff(
+    alice: Member, change: dict[str, object], constraint: str
+) -> None:
+    user = sign_in_for(alice)
+
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        User.objects.filter(pk=user.pk).update(**change)
