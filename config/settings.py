@@ -14,7 +14,7 @@ from celery.schedules import crontab
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
-from config import embedded, folders
+from config import embedded, folders, logs
 
 env = environ.Env()
 
@@ -97,7 +97,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.metrics.count_requests",
-    "django_structlog.middlewares.RequestMiddleware",
+    "config.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
@@ -335,6 +335,7 @@ DJANGO_STRUCTLOG_USER_ID_FIELD = "pk"
 LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if TESTING else "INFO")
 _log_processors: list[Any] = [
     structlog.contextvars.merge_contextvars,
+    logs.redact,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -364,9 +365,8 @@ LOGGING = {
 }
 structlog.configure(
     processors=[
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.filter_by_level,
-        *_log_processors[1:],
+        *_log_processors,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
     ],
     logger_factory=structlog.stdlib.LoggerFactory(),

@@ -1,0 +1,19 @@
+from django.test import RequestFactory
+
+from config import logs
+
+
+def test_a_request_is_logged_without_what_people_searched_for(rf: RequestFactory) -> None:
+    request = rf.get("/health/live", {"phone": "13800138000"})
+
+    assert logs.RequestLog.format_request(request) == "GET /health/live"
+
+
+def test_an_unknown_address_is_logged_as_it_is(rf: RequestFactory) -> None:
+    assert logs.RequestLog.format_request(rf.post("/no/such/page")) == "POST /no/such/page"
+
+
+def test_secret_and_personal_values_are_hidden() -> None:
+    event = {"event": "sent", "phone": "13800138000", "password": "p", "points": 5}
+
+    assert logs.redact(None, "info", event) == {"event": "sent", "phone": "…", "password": "…", "points": 5}
