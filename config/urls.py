@@ -14,16 +14,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("health/ready", health.ready, name="ready"),
     path("metrics", health.show_metrics, name="metrics"),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("admin/", admin.site.urls),
 ]
 
 if find_spec("config.api"):
     urlpatterns += [path("api/v1/", include("config.api"))]
-if find_spec("config.admin"):
-    from config.admin import site
-
-    urlpatterns += [path("admin/", site.urls)]
-else:
-    urlpatterns += [path("admin/", admin.site.urls)]
 for portal in ("config.portal", "members.urls", "points.urls", "rewards.urls"):
     if find_spec(portal):
         urlpatterns += [path("", include(portal))]
