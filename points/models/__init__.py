@@ -1,8 +1,8 @@
 """How much: the programme's promises, the business facts, the books and the night."""
 
 from .journal import Event, Operation, Reference, RuleBudget, RuleUsage
-from .ledger import MOVEMENTS, Account, Balance, Draw, Entry, EntryKind, Hold, HoldStatus, Lot
 from .laws import LEDGER_ROLE
+from .ledger import MOVEMENTS, Account, Balance, Draw, Entry, EntryKind, Hold, HoldStatus, Lot
 from .night import DailyStatistic, JobRun, MemberMonth
 from .programme import (
     AmountBasis,

@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from members.models import MemberOwned
+from points.querysets import EventQuerySet
 
 from .laws import append_only, function_only
 from .programme import EarningRule, EventType
@@ -63,7 +64,9 @@ class Event(MemberOwned):
     currency = models.CharField(_("currency"), max_length=3, blank=True, default="", db_default="")
     channel = models.CharField(_("channel"), max_length=64, blank=True, default="", db_default="")
     store = models.CharField(_("store"), max_length=64, blank=True, default="", db_default="")
-    attributes = models.JSONField(_("attributes"), default=dict, db_default=models.Value({}, models.JSONField()), blank=True)
+    attributes = models.JSONField(
+        _("attributes"), default=dict, db_default=models.Value({}, models.JSONField()), blank=True
+    )
     items = models.JSONField(
         _("line items"),
         null=True,
@@ -72,23 +75,36 @@ class Event(MemberOwned):
     )
     source = models.CharField(_("source"), max_length=64)
     reference = models.CharField(_("reference"), max_length=100)
-    refund_of = models.BigIntegerField(_("refund of"), null=True, blank=True, help_text=_("The event this one refunds."))
+    refund_of = models.BigIntegerField(
+        _("refund of"), null=True, blank=True, help_text=_("The event this one refunds.")
+    )
     # What the rules saw of the member then: an explanation years later must not depend on today's tier.
     tier = models.CharField(_("tier then"), max_length=64, blank=True, default="", db_default="")
     labels = models.JSONField(_("labels then"), null=True, blank=True)
     is_first = models.BooleanField(_("first of its type"), default=False, db_default=False)
+
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ("-id",)
         constraints = (
-            models.CheckConstraint(name="event_amount_not_negative", condition=Q(amount_minor__isnull=True) | Q(amount_minor__gte=0)),
-            models.CheckConstraint(name="event_gross_not_negative", condition=Q(gross_minor__isnull=True) | Q(gross_minor__gte=0)),
             models.CheckConstraint(
-                name="event_money_whole", condition=Q(amount_minor__isnull=True, currency="") | Q(amount_minor__isnull=False, currency__regex="^[A-Z]{3}$")
+                name="event_amount_not_negative", condition=Q(amount_minor__isnull=True) | Q(amount_minor__gte=0)
             ),
-            models.CheckConstraint(name="event_refund_names_event", condition=Q(type="refund", refund_of__isnull=False) | (~Q(type="refund") & Q(refund_of__isnull=True))),
+            models.CheckConstraint(
+                name="event_gross_not_negative", condition=Q(gross_minor__isnull=True) | Q(gross_minor__gte=0)
+            ),
+            models.CheckConstraint(
+                name="event_money_whole",
+                condition=Q(amount_minor__isnull=True, currency="")
+                | Q(amount_minor__isnull=False, currency__regex="^[A-Z]{3}$"),
+            ),
+            models.CheckConstraint(
+                name="event_refund_names_event",
+                condition=Q(type="refund", refund_of__isnull=False) | (~Q(type="refund") & Q(refund_of__isnull=True)),
+            ),
         )
         indexes = (
             models.Index(fields=["member", "type", "occurred_at"], name="event_member_type"),

@@ -6,7 +6,9 @@ import pgtrigger
 LEDGER_ROLE = "laurel_ledger"
 
 
-def _refuse(name: str, operation: pgtrigger.core.Operation | pgtrigger.core.Operations, law: str, *, always: bool) -> pgtrigger.Trigger:
+def _refuse(
+    name: str, operation: pgtrigger.core.Operation | pgtrigger.core.Operations, law: str, *, always: bool
+) -> pgtrigger.Trigger:
     level = pgtrigger.Statement if operation is pgtrigger.Truncate else pgtrigger.Row
     return pgtrigger.Trigger(
         name=name,
@@ -30,9 +32,7 @@ def append_only() -> tuple[pgtrigger.Trigger, ...]:
 def function_only() -> tuple[pgtrigger.Trigger, ...]:
     """Rows are made and changed by the ledger functions, and deleted by nobody."""
     return (
-        _refuse(
-            "write_by_function", pgtrigger.Insert | pgtrigger.Update, "ledger_written_by_function", always=False
-        ),
+        _refuse("write_by_function", pgtrigger.Insert | pgtrigger.Update, "ledger_written_by_function", always=False),
         _refuse("no_delete", pgtrigger.Delete, "ledger_append_only", always=True),
         _refuse("no_truncate", pgtrigger.Truncate, "ledger_append_only", always=True),
     )

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from members.models import MemberOwned
+from points.querysets import EntryQuerySet, HoldQuerySet, LotQuerySet
 
 from .journal import Event
 from .laws import append_only, function_only
@@ -112,6 +113,8 @@ class Entry(MemberOwned):
     available_after = models.BigIntegerField(_("available after"))
     digest = models.BinaryField(_("digest"), max_length=32, help_text=_("Chains this entry to the one before it."))
 
+    objects = EntryQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("entry")
         verbose_name_plural = _("entries")
@@ -144,7 +147,11 @@ class Lot(MemberOwned):
     point_type = models.ForeignKey(PointType, models.PROTECT, verbose_name=_("point type"), db_index=False)
     entry_id = models.BigIntegerField(_("origin entry"))
     entry = models.ForeignObject(
-        Entry, models.PROTECT, from_fields=["member", "entry_id"], to_fields=["member", "id"], related_name="opened_lots"
+        Entry,
+        models.PROTECT,
+        from_fields=["member", "entry_id"],
+        to_fields=["member", "id"],
+        related_name="opened_lots",
     )
     points = models.BigIntegerField(_("points"))
     remaining = models.BigIntegerField(_("remaining"))
@@ -156,6 +163,8 @@ class Lot(MemberOwned):
     expires_at = models.DateTimeField(
         _("expires at"), null=True, blank=True, help_text=_("The first moment the points are gone; empty: never.")
     )
+
+    objects = LotQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("lot")
@@ -233,8 +242,13 @@ class Balance(MemberOwned):
             models.CheckConstraint(
                 name="balance_sums_to_zero",
                 condition=Q(
-                    issued=F("available") + F("pending") + F("held") - F("owed")
-                    + F("redeemed") + F("expired") + F("transferred")
+                    issued=F("available")
+                    + F("pending")
+                    + F("held")
+                    - F("owed")
+                    + F("redeemed")
+                    + F("expired")
+                    + F("transferred")
                 ),
             ),
         )
@@ -261,12 +275,16 @@ class Hold(MemberOwned):
     entry_id = models.BigIntegerField(_("hold entry"))
     points = models.BigIntegerField(_("points"))
     captured = models.BigIntegerField(_("captured"), default=0, db_default=0)
-    status = models.CharField(_("status"), max_length=8, choices=HoldStatus, default=HoldStatus.HELD, db_default="held")
+    status = models.CharField(
+        _("status"), max_length=8, choices=HoldStatus, default=HoldStatus.HELD, db_default="held"
+    )
     source = models.CharField(_("source"), max_length=64)
     reference = models.CharField(_("reference"), max_length=100)
     expires_at = models.DateTimeField(_("expires at"))
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+
+    objects = HoldQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("hold")
@@ -277,7 +295,8 @@ class Hold(MemberOwned):
             models.CheckConstraint(name="hold_points_positive", condition=Q(points__gt=0)),
             models.CheckConstraint(name="hold_captured_in_range", condition=Q(captured__range=(0, F("points")))),
             models.CheckConstraint(
-                name="hold_closed_once", condition=Q(status="held", closed_at__isnull=True) | (~Q(status="held") & Q(closed_at__isnull=False))
+                name="hold_closed_once",
+                condition=Q(status="held", closed_at__isnull=True) | (~Q(status="held") & Q(closed_at__isnull=False)),
             ),
         )
         indexes = (

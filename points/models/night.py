@@ -30,9 +30,7 @@ class JobRun(models.Model):
         ordering = ("-business_date", "job")
         constraints = (
             models.UniqueConstraint(fields=["job", "business_date"], name="jobrun_once"),
-            models.CheckConstraint(
-                name="jobrun_finished", condition=~Q(state="done") | Q(finished_at__isnull=False)
-            ),
+            models.CheckConstraint(name="jobrun_finished", condition=~Q(state="done") | Q(finished_at__isnull=False)),
         )
 
     def __str__(self) -> str:

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from points.querysets import EarningRuleQuerySet
+
 
 class ExpiryPolicy(models.TextChoices):
     """When the points of one credit end; always at the end of a local day."""
@@ -130,7 +132,12 @@ class Rounding(models.TextChoices):
 
 def _text_list(label: Any, help_text: Any) -> "ArrayField[Any, Any]":
     return ArrayField(
-        models.CharField(max_length=64), verbose_name=label, default=list, db_default=[], blank=True, help_text=help_text
+        models.CharField(max_length=64),
+        verbose_name=label,
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text=help_text,
     )
 
 
@@ -175,7 +182,10 @@ class EarningRule(models.Model):
     first_ever = models.BooleanField(_("first event of its type"), default=False, db_default=False)
     birthday_month = models.BooleanField(_("in the birthday month"), default=False, db_default=False)
     attributes_contain = models.JSONField(
-        _("attributes contain"), null=True, blank=True, help_text=_("A JSON object the event's attributes must contain.")
+        _("attributes contain"),
+        null=True,
+        blank=True,
+        help_text=_("A JSON object the event's attributes must contain."),
     )
     attributes_path = models.TextField(
         _("attributes path"),
@@ -201,7 +211,10 @@ class EarningRule(models.Model):
         help_text=_("Points per money unit, fixed points, or the multiplier."),
     )
     per_minor = models.BigIntegerField(
-        _("per amount (minor units)"), default=100, db_default=100, help_text=_("A rate gives its points for this much money.")
+        _("per amount (minor units)"),
+        default=100,
+        db_default=100,
+        help_text=_("A rate gives its points for this much money."),
     )
     amount_basis = models.CharField(
         _("amount basis"), max_length=5, choices=AmountBasis, default=AmountBasis.NET, db_default=AmountBasis.NET
@@ -248,6 +261,8 @@ class EarningRule(models.Model):
         help_text=_("Of the rules of one group only the best is awarded."),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = EarningRuleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("earning rule")

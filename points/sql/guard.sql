@@ -110,6 +110,7 @@ CREATE TRIGGER points_rule_is_settled BEFORE UPDATE OR DELETE ON points_earningr
 
 ALTER FUNCTION points_post(points_posting[], boolean) OWNER TO laurel_ledger;
 ALTER FUNCTION points_award(jsonb, text, text, timestamptz, text) OWNER TO laurel_ledger;
+ALTER FUNCTION points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz) OWNER TO laurel_ledger;
 ALTER FUNCTION points_claim(text, text, text, bigint, bytea, bigint) OWNER TO laurel_ledger;
 ALTER FUNCTION points_open_balances() OWNER TO laurel_ledger;
 ALTER FUNCTION points_open_budget() OWNER TO laurel_ledger;
@@ -120,6 +121,7 @@ BEGIN
     -- A function with its owner's rights looks nothing up where others can write.
     FOREACH signature IN ARRAY ARRAY[
         'points_post(points_posting[], boolean)', 'points_award(jsonb, text, text, timestamptz, text)',
+        'points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz)',
         'points_claim(text, text, text, bigint, bytea, bigint)', 'points_open_balances()', 'points_open_budget()'
     ] LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', signature, current_schema());

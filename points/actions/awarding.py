@@ -1,0 +1,288 @@
+"""From business events to points: one event, ten thousand, or only the question what it would give."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.utils.translation import gettext as now_
+from django.utils.translation import gettext_lazy as _
+
+from config.lib.actor import Actor
+from config.lib.errors import DomainError
+from points.explanations import RuleVerdict, read_verdicts
+from points.models import EventType
+
+BATCH_LIMIT = 10_000
+#: Clocks of client systems may run ahead by this much.
+FUTURE_TOLERANCE = timedelta(minutes=5)
+OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
+AMOUNT_LIMIT_MINOR = 1_000_000_000_000
+ITEMS_LIMIT = 2_000
+ATTRIBUTES_LIMIT_BYTES = 32_768
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_TYPES = frozenset(EventType.values) - {EventType.REFUND.value}
+
+
+class EventRejected(DomainError):
+    """The event cannot be taken; the code and the sentence say why."""
+
+    code = "event_rejected"
+    message = _("%(detail)s")
+
+    def __init__(self, code: str, detail: Any) -> None:
+        super().__init__(detail=str(detail))
+        # The code of the refusal itself, not of the class: doors pass it on.
+        self.code = code  # type: ignore[misc]
+        self.status = 409 if code == "reference_conflict" else 404 if code == "unknown_member" else 422  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingEvent:
+    """A business event as a client system tells it. Amounts in minor units; `member` is a card number."""
+
+    reference: str
+    type: str
+    occurred_at: datetime
+    member: str = ""
+    member_id: int | None = None
+    amount_minor: int | None = None
+    gross_minor: int | None = None
+    currency: str = ""
+    channel: str = ""
+    store: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    items: Sequence[Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """Points one rule gave for one event."""
+
+    type: str
+    rule: int
+    points: int
+    entry: int
+    pending: bool
+    expires_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventResult:
+    """What became of one event: accepted, replayed (the first answer again) or rejected with code and detail."""
+
+    reference: str
+    status: str
+    code: str | None = None
+    detail: str | None = None
+    event_id: int | None = None
+    points: dict[str, int] = field(default_factory=dict)
+    awards: list[Award] = field(default_factory=list)
+
+
+def problem_of(event: IncomingEvent, at: datetime) -> tuple[str, str] | None:
+    """The first thing wrong with the form of an event, as (code, sentence that names the field); None if it is sound."""
+    if not 1 <= len(event.reference) <= 100 or _CONTROL.search(event.reference):
+        return "invalid_reference", now_("reference: 1 to 100 printable characters are needed.")
+    if event.type not in _TYPES:
+        return "unknown_type", now_("type: “%(type)s” is not an event type.") % {"type": event.type[:40]}
+    if event.occurred_at.tzinfo is None:
+        return "naive_time", now_("occurred_at: the time needs an offset, such as +08:00 or Z.")
+    if event.occurred_at > at + FUTURE_TOLERANCE:
+        return "future_time", now_("occurred_at: the time lies in the future.")
+    if event.occurred_at < OLDEST:
+        return "absurd_time", now_("occurred_at: the time lies before 1990.")
+    return _money_problem(event) or _text_problem(event) or _content_problem(event)
+
+
+def _money_problem(event: IncomingEvent) -> tuple[str, str] | None:
+    for name, amount in (("amount", event.amount_minor), ("gross amount", event.gross_minor)):
+        if amount is not None and amount < 0:
+            return "negative_amount", now_("%(field)s: must not be negative; send a refund instead.") % {"field": name}
+        if amount is not None and amount > AMOUNT_LIMIT_MINOR:
+            return "absurd_amount", now_("%(field)s: is larger than any amount this programme takes.") % {
+                "field": name
+            }
+    if event.amount_minor is None and (event.currency or event.gross_minor is not None):
+        return "amount_missing", now_("amount: a currency or gross amount needs the net amount beside it.")
+    if event.amount_minor is not None and not _CURRENCY.fullmatch(event.currency):
+        return "unknown_currency", now_("currency: three capital letters are needed, such as CNY.")
+    return None
+
+
+def _text_problem(event: IncomingEvent) -> tuple[str, str] | None:
+    for name, text in (("channel", event.channel), ("store", event.store)):
+        if len(text) > 64 or _CONTROL.search(text):
+            return f"invalid_{name}", now_("%(field)s: at most 64 printable characters.") % {"field": name}
+    if event.member_id is None and not event.member:
+        return "unknown_member", now_("member: this is needed.")
+    if "\x00" in event.member:
+        return "unknown_member", now_("member: there is no such member.")
+    return None
+
+
+def _content_problem(event: IncomingEvent) -> tuple[str, str] | None:
+    if event.attributes:
+        try:
+            text = json.dumps(event.attributes, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            return "invalid_attributes", now_("attributes: must be a JSON object.")
+        if len(text) > ATTRIBUTES_LIMIT_BYTES or "\\u0000" in text:
+            return "invalid_attributes", now_("attributes: too large, or with a NUL character.")
+    for number, item in enumerate(event.items or (), start=1):
+        problem = _item_problem(item)
+        if problem or number > ITEMS_LIMIT:
+            return "invalid_items", now_("items: line %(line)s: %(problem)s") % {
+                "line": number,
+                "problem": problem or now_("there are too many lines."),
+            }
+    return None
+
+
+def _item_problem(item: Mapping[str, Any]) -> str | None:
+    amount = item.get("amount_minor")
+    if amount is not None and (type(amount) is not int or not 0 <= amount <= AMOUNT_LIMIT_MINOR):
+        return now_("the amount is not a sensible number.")
+    for key in ("sku", "category"):
+        text = item.get(key)
+        if text is not None and (type(text) is not str or len(text) > 100 or "\x00" in text):
+            return now_("%(field)s is not a short text.") % {"field": key}
+    quantity = item.get("quantity")
+    if quantity is not None and (type(quantity) not in (int, float) or not -1e9 < quantity < 1e9):
+        return now_("the quantity is not a sensible number.")
+    return None
+
+
+_DETAILS: dict[str, Any] = {
+    "unknown_member": _("member: there is no such member."),
+    "member_not_active": _("member: the membership is not active."),
+    "reference_conflict": _("reference: was used before with other content. Send a new reference."),
+}
+
+
+def _body(event: IncomingEvent) -> dict[str, Any]:
+    """The event as points_award reads it; what is empty is left out, so that equal content has equal digests."""
+    body: dict[str, Any] = {
+        "reference": event.reference,
+        "type": event.type,
+        "occurred_at": event.occurred_at.astimezone(UTC).isoformat(),
+    }
+    if event.member_id is not None:
+        body["member_id"] = event.member_id
+    else:
+        body["member"] = event.member
+    for name in ("amount_minor", "gross_minor", "currency", "channel", "store", "attributes"):
+        value = getattr(event, name)
+        if value is not None and value != "" and value != {}:
+            body[name] = value
+    if event.items:
+        body["items"] = list(event.items)
+    return body
+
+
+def award_many(*, events: Sequence[IncomingEvent], source: str, actor: Actor, at: datetime) -> list[EventResult]:
+    """Take up to 10,000 events in one round trip; one result an event, in order. A bad one never spoils a good one."""
+    if len(events) > BATCH_LIMIT:
+        raise ValueError(f"at most {BATCH_LIMIT} events at once, not {len(events)}")
+    results: list[EventResult | None] = []
+    sound: list[int] = []
+    for index, event in enumerate(events):
+        problem = problem_of(event, at)
+        if problem:
+            results.append(EventResult(event.reference, "rejected", *problem))
+        else:
+            results.append(None)
+            sound.append(index)
+    if sound:
+        rows = _award([_body(events[index]) for index in sound], source, actor, at)
+        for index, result in zip(sound, rows, strict=True):
+            results[index] = result
+    return [result for result in results if result is not None]
+
+
+def _award(bodies: list[dict[str, Any]], source: str, actor: Actor, at: datetime) -> list[EventResult]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ord, status, code, event_id, awards::text FROM points_award(%s::jsonb, %s, %s, %s, %s)",
+            [json.dumps(bodies, ensure_ascii=False), source, actor, at, settings.TIME_ZONE],
+        )
+        rows = cursor.fetchall()
+    replayed = _first_answers([row[3] for row in rows if row[1] == "replayed"])
+    results = []
+    for (_ord, status, code, event_id, awards), body in zip(rows, bodies, strict=True):
+        given = [Award(**one) for one in json.loads(awards)] if awards else replayed.get(event_id, [])
+        totals: dict[str, int] = {}
+        for one in given:
+            totals[one.type] = totals.get(one.type, 0) + one.points
+        detail = str(_DETAILS.get(code, code)) if code else None
+        results.append(
+            EventResult(
+                body["reference"], status, code, detail, event_id if status != "rejected" else None, totals, given
+            )
+        )
+    return results
+
+
+def _first_answers(event_ids: list[int]) -> dict[int, list[Award]]:
+    """What replayed events gave the first time, from the books."""
+    if not event_ids:
+        return {}
+    answers: dict[int, list[Award]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT v.id, t.code, e.rule_id, e.points, e.id, e.to_account = 'pending', to_jsonb(l.expires_at) #>> '{}'
+            FROM points_event v
+            JOIN points_entry e ON e.member_id = v.member_id AND e.source = v.source AND e.kind = 'accrual'
+                AND e.reference = v.reference
+            JOIN points_lot l ON l.member_id = e.member_id AND l.entry_id = e.id
+            JOIN points_pointtype t ON t.id = e.point_type_id
+            WHERE v.id = ANY (%s) ORDER BY e.seq
+            """,
+            [event_ids],
+        )
+        for event_id, *rest in cursor.fetchall():
+            answers.setdefault(event_id, []).append(Award(*rest))
+    return answers
+
+
+def award(*, event: IncomingEvent, source: str, actor: Actor, at: datetime) -> EventResult:
+    """Take one event; `EventRejected` with the code and the reason if it cannot be taken."""
+    (result,) = award_many(events=[event], source=source, actor=actor, at=at)
+    if result.status == "rejected":
+        raise EventRejected(result.code or "", result.detail or "")
+    return result
+
+
+def preview(*, event: IncomingEvent, at: datetime, only_rules: Sequence[int] | None = None) -> list[RuleVerdict]:
+    """What an event would award, and why; nothing is stored. With `only_rules`, what those versions alone (drafts too) would."""
+    problem = problem_of(event, at)
+    if problem:
+        raise EventRejected(*problem)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM members_member m LEFT JOIN members_memberkey k ON k.member_id = m.id AND k.kind = 'number'"
+            " WHERE m.id = %s OR k.key = %s)"
+            if event.member_id is not None
+            else "SELECT EXISTS (SELECT FROM members_memberkey WHERE %s::bigint IS NULL AND kind = 'number' AND key = %s)",
+            [event.member_id, event.member],
+        )
+        (known,) = cursor.fetchone()
+        if not known:
+            raise EventRejected("unknown_member", _DETAILS["unknown_member"])
+        cursor.execute(
+            "SELECT * FROM points_preview(%s::jsonb, %s, %s, %s)",
+            [
+                json.dumps([_body(event)], ensure_ascii=False),
+                settings.TIME_ZONE,
+                "backtest" if only_rules else "preview",
+                list(only_rules) if only_rules else None,
+            ],
+        )
+        return read_verdicts(cursor, currency=event.currency)

@@ -1,0 +1,123 @@
+"""Writes over many rows: each one statement or a run of bounded ones, safe to kill anywhere and to run again."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from config.lib.actor import Actor, system
+from config.lib.sql import read
+from points.actions import holding
+from points.calendar import end_of, start_of
+from points.models import Hold, HoldStatus, JobRun
+
+SQL = Path(__file__).parent / "sql"
+#: Members and types per sweep: locks last a fraction of a second.
+CHUNK = 2_000
+
+Progress = Callable[[int], None]
+
+
+def mature(*, business_date: date, at: datetime, progress: Progress | None = None) -> dict[str, int]:
+    """Make pending points available whose window closed by the end of the business date."""
+    return _sweep("maturity", "is_open AND is_pending AND available_at <= %s", business_date, at, progress)
+
+
+def expire(*, business_date: date, at: datetime, progress: Progress | None = None) -> dict[str, int]:
+    """Expire what is left of lots that ended by the end of the business date: one entry per member and type."""
+    return _sweep("expiry", "is_open AND NOT is_pending AND expires_at <= %s", business_date, at, progress)
+
+
+def _sweep(kind: str, condition: str, business_date: date, at: datetime, progress: Progress | None) -> dict[str, int]:
+    cutoff = end_of(business_date)
+    counts = {"members": 0, "points": 0}
+    with connection.cursor() as cursor:
+        for members, types in _due(condition, cutoff):
+            cursor.execute(
+                "SELECT swept, points FROM points_sweep(%s, %s, %s, %s, %s, %s, %s)",
+                [kind, members, types, business_date, cutoff, system("close"), at],
+            )
+            swept, points = cursor.fetchone()
+            counts["members"] += swept
+            counts["points"] += points
+            if progress:
+                progress(swept)
+    return counts
+
+
+def _due(condition: str, cutoff: datetime) -> Iterator[tuple[list[int], list[int]]]:
+    """Members and types with due lots, in member order, a chunk at a time; the list stays on the server."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DECLARE points_due CURSOR WITH HOLD FOR SELECT member_id, point_type_id FROM points_lot"
+            f" WHERE {condition} GROUP BY member_id, point_type_id ORDER BY member_id, point_type_id",
+            [cutoff],
+        )
+        try:
+            while True:
+                cursor.execute(f"FETCH {CHUNK} FROM points_due")
+                rows = cursor.fetchall()
+                if not rows:
+                    return
+                yield [row[0] for row in rows], [row[1] for row in rows]
+        finally:
+            cursor.execute("CLOSE points_due")
+
+
+def void_stale_holds(*, at: datetime, actor: Actor, progress: Progress | None = None) -> dict[str, int]:
+    """Give back the points of holds whose time is over."""
+    voided = 0
+    for hold in Hold.objects.stale(at).order_by("id").iterator(chunk_size=CHUNK):
+        try:
+            holding.void(
+                hold=hold, source="close", reference=f"hold-{hold.pk}", actor=actor, at=at, status=HoldStatus.EXPIRED
+            )
+        except holding.HoldClosed:
+            continue  # captured or voided a moment ago
+        voided += 1
+        if progress:
+            progress(1)
+    return {"holds": voided}
+
+
+def raise_tiers(*, actor: Actor) -> dict[str, int]:
+    """Lift members whose growth points reach a higher tier; nobody is lowered."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH growth AS (
+                SELECT b.member_id, max(b.available) AS points FROM points_balance b
+                JOIN points_pointtype t ON t.id = b.point_type_id AND t.is_qualifying GROUP BY 1
+            ), reached AS (
+                SELECT m.id, (
+                    SELECT t.id FROM members_tier t WHERE t.is_active AND t.threshold <= g.points
+                    ORDER BY t.rank DESC LIMIT 1) AS tier_id, own.rank
+                FROM growth g JOIN members_member m ON m.id = g.member_id AND m.status = 'active'
+                JOIN members_tier own ON own.id = m.tier_id
+            )
+            UPDATE members_member m SET tier_id = r.tier_id
+            FROM reached r JOIN members_tier t ON t.id = r.tier_id
+            WHERE m.id = r.id AND t.rank > r.rank
+            """
+        )
+        return {"members": cursor.rowcount}
+
+
+def roll_up(*, business_date: date) -> dict[str, int]:
+    """Rebuild the day's statistics and the member months that the day's bookings touched."""
+    bounds = {
+        "day": business_date,
+        "start": start_of(business_date),
+        "end": end_of(business_date),
+        "zone": settings.TIME_ZONE,
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Two runs of one night wait for each other here.
+        JobRun.objects.select_for_update().filter(job="close", business_date=business_date).first()
+        cursor.execute("DELETE FROM points_dailystatistic WHERE day = %(day)s", bounds)
+        cursor.execute(read(SQL / "daily_statistics.sql"), bounds)
+        statistics = cursor.rowcount
+        cursor.execute(read(SQL / "member_months.sql"), bounds)
+        return {"statistics": statistics, "member_months": cursor.rowcount}

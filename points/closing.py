@@ -1,0 +1,117 @@
+"""The night of a business date: its steps, in their published order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Max
+from django.utils.translation import gettext_lazy as _
+
+from config.lib.actor import system
+from config.lib.errors import DomainError
+from points import batches, reports
+from points.actions import referring
+from points.calendar import local_date
+from points.models import JobRun
+
+JOB = "close"
+ACTOR = system("close")
+
+
+class DayNotOver(DomainError):
+    """A business date is closed when it is over."""
+
+    code = "day_not_over"
+    message = _("%(day)s is not over yet in the programme's time zone.")
+
+
+class BooksBroken(DomainError):
+    """The reconciliation at the end of the night found breaks; the day stays open."""
+
+    code = "books_broken"
+    status = 500
+    message = _("The books do not agree: %(breaks)s.")
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step of the night and what it counted."""
+
+    name: str
+    counts: dict[str, int]
+
+
+Progress = Callable[[str, int], None]
+
+
+def steps(
+    business_date: date, at: datetime, told: Callable[[str], batches.Progress]
+) -> list[tuple[str, Callable[[], dict[str, int]]]]:
+    """The order of the night. Each step may be killed anywhere and run again, or run twice at once."""
+    return [
+        ("mature", lambda: batches.mature(business_date=business_date, at=at, progress=told("mature"))),
+        ("void_stale_holds", lambda: batches.void_stale_holds(at=at, actor=ACTOR, progress=told("void_stale_holds"))),
+        ("expire", lambda: batches.expire(business_date=business_date, at=at, progress=told("expire"))),
+        ("referrals", lambda: referring.convert_referrals(actor=ACTOR, at=at)),
+        ("tiers", lambda: batches.raise_tiers(actor=ACTOR)),
+        ("roll_up", lambda: batches.roll_up(business_date=business_date)),
+        ("check_books", lambda: _reconcile(business_date)),
+    ]
+
+
+def close(*, business_date: date, at: datetime, progress: Progress | None = None) -> list[StepReport]:
+    """Close one business date of the programme; a closed one is done again with the same result.
+
+    Raises DayNotOver, and BooksBroken when the books of the day's members do not agree.
+    """
+    if business_date >= local_date(at):
+        raise DayNotOver(day=business_date.isoformat())
+    run, _made = JobRun.objects.get_or_create(job=JOB, business_date=business_date, defaults={"started_at": at})
+    done: list[StepReport] = []
+
+    def told(name: str) -> batches.Progress:
+        return lambda count: progress(name, count) if progress else None
+
+    try:
+        for name, step in steps(business_date, at, told):
+            counts = step()
+            done.append(StepReport(name, counts))
+            _note(run, name, counts, at)
+    except Exception as error:
+        JobRun.objects.filter(pk=run.pk).exclude(state=JobRun.State.DONE).update(
+            state=JobRun.State.FAILED, error=str(error)[:2000]
+        )
+        raise
+    JobRun.objects.filter(pk=run.pk).update(state=JobRun.State.DONE, finished_at=at, error="")
+    return done
+
+
+def _note(run: JobRun, name: str, counts: dict[str, int], at: datetime) -> None:
+    """Keep the largest count seen of a step: a second run finds nothing left to do and must not hide what the first did."""
+    run.refresh_from_db(fields=["counts"])
+    before: dict[str, Any] = run.counts.get(name, {})
+    run.counts[name] = {key: max(value, before.get(key, 0)) for key, value in counts.items()}
+    run.watermark = {"step": name, "at": at.isoformat()}
+    run.save(update_fields=["counts", "watermark"])
+
+
+def _reconcile(business_date: date) -> dict[str, int]:
+    members = reports.members_booked_on(business_date)
+    breaks = reports.check_books(members=members) if members else []
+    if breaks:
+        raise BooksBroken(breaks="; ".join(str(one) for one in breaks[:5]))
+    return {"members": len(members), "breaks": 0}
+
+
+def close_due(*, at: datetime, progress: Progress | None = None) -> list[date]:
+    """Close every day that is over and not closed, oldest first; a fresh programme begins with yesterday."""
+    yesterday = local_date(at) - timedelta(days=1)
+    last = JobRun.objects.filter(job=JOB, state=JobRun.State.DONE).aggregate(last=Max("business_date"))["last"]
+    day = max(last + timedelta(days=1), yesterday - timedelta(days=60)) if last else yesterday
+    closed = []
+    while day <= yesterday:
+        close(business_date=day, at=at, progress=progress)
+        closed.append(day)
+        day += timedelta(days=1)
+    return closed

@@ -1,0 +1,223 @@
+"""Reads over several tables, each as a frozen dataclass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from config.lib.sql import read
+from members.models import Member
+from points.calendar import end_of, start_of
+from points.models import Entry, PointType
+
+SQL = Path(__file__).parent / "sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """Points that are gone after a local day: `on` is the last day they can be spent."""
+
+    on: date
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberBalance:
+    """What a member has of one point type."""
+
+    code: str
+    name: str
+    available: int
+    pending: int
+    held: int
+    owed: int
+    expiring: list[Expiring]
+
+
+def balances(*, member: Member, at: datetime) -> list[MemberBalance]:
+    """What a member has now, by point type. Points past their end are not counted, though the night has not taken them yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT t.id, b.available - coalesce(gone.points, 0), b.pending, b.held, b.owed
+            FROM points_balance b
+            JOIN points_pointtype t ON t.id = b.point_type_id
+            LEFT JOIN LATERAL (
+                SELECT sum(l.remaining)::bigint AS points FROM points_lot l
+                WHERE l.member_id = b.member_id AND l.point_type_id = b.point_type_id AND l.is_open AND NOT l.is_pending
+                    AND l.expires_at <= %(at)s
+            ) gone ON true
+            WHERE b.member_id = %(member)s ORDER BY t.id
+            """,
+            {"member": member.pk, "at": at},
+        )
+        rows = cursor.fetchall()
+        cursor.execute(
+            """
+            SELECT l.point_type_id, ((l.expires_at AT TIME ZONE %(zone)s) - interval '1 microsecond')::date, sum(l.remaining)::bigint
+            FROM points_lot l
+            WHERE l.member_id = %(member)s AND l.is_open AND NOT l.is_pending AND l.expires_at > %(at)s
+            GROUP BY 1, 2 ORDER BY 1, 2
+            """,
+            {"member": member.pk, "at": at, "zone": settings.TIME_ZONE},
+        )
+        expiring: dict[int, list[Expiring]] = {}
+        for type_id, on, points in cursor.fetchall():
+            expiring.setdefault(type_id, []).append(Expiring(on, points))
+    return _named(rows, expiring)
+
+
+def balances_as_of(*, member: Member, at: datetime) -> list[MemberBalance]:
+    """What the books said at a moment, from the entries recorded by then; what expires when is not told for the past."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT b.point_type_id,
+                coalesce(sum(CASE WHEN e.to_account = 'available' THEN e.points WHEN e.from_account = 'available' THEN -e.points END), 0)::bigint,
+                coalesce(sum(CASE WHEN e.to_account = 'pending' THEN e.points WHEN e.from_account = 'pending' THEN -e.points END), 0)::bigint,
+                coalesce(sum(CASE WHEN e.to_account = 'held' THEN e.points WHEN e.from_account = 'held' THEN -e.points END), 0)::bigint,
+                coalesce(sum(CASE WHEN e.from_account = 'owed' THEN e.points WHEN e.to_account = 'owed' THEN -e.points END), 0)::bigint
+            FROM points_balance b
+            LEFT JOIN points_entry e ON e.member_id = b.member_id AND e.point_type_id = b.point_type_id AND e.recorded_at <= %s
+            WHERE b.member_id = %s GROUP BY 1 ORDER BY 1
+            """,
+            [at, member.pk],
+        )
+        return _named(cursor.fetchall(), {})
+
+
+def _named(rows: list[tuple[Any, ...]], expiring: dict[int, list[Expiring]]) -> list[MemberBalance]:
+    types = {one.pk: one for one in PointType.objects.all()}
+    return [
+        MemberBalance(
+            types[row[0]].code, str(types[row[0]].name), row[1], row[2], row[3], row[4], expiring.get(row[0], [])
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLot:
+    """How many points of a lot an entry moved, and the last day they are good."""
+
+    lot: int
+    points: int
+    expires_on: date | None
+
+
+def entry_lots(entries: Sequence[Entry]) -> dict[int, list[EntryLot]]:
+    """The lots of each entry: those it opened, drew from or gave back to; two statements however many entries."""
+    lots: dict[int, list[EntryLot]] = {entry.pk: [] for entry in entries}
+    if not entries:
+        return lots
+    members, ids = [entry.member_id for entry in entries], [entry.pk for entry in entries]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT w.entry_id, l.id, l.points, ((l.expires_at AT TIME ZONE %(zone)s) - interval '1 microsecond')::date
+            FROM unnest(%(members)s::bigint[], %(ids)s::bigint[]) AS w (member_id, entry_id)
+            JOIN points_lot l ON l.member_id = w.member_id AND l.entry_id = w.entry_id
+            UNION ALL
+            SELECT w.entry_id, l.id, d.points, ((l.expires_at AT TIME ZONE %(zone)s) - interval '1 microsecond')::date
+            FROM unnest(%(members)s::bigint[], %(ids)s::bigint[]) AS w (member_id, entry_id)
+            JOIN points_draw d ON d.member_id = w.member_id AND d.entry_id = w.entry_id
+            JOIN points_lot l ON l.member_id = d.member_id AND l.id = d.lot_id
+            ORDER BY 1, 4 NULLS LAST, 2
+            """,
+            {"members": members, "ids": ids, "zone": settings.TIME_ZONE},
+        )
+        for entry_id, lot, points, expires_on in cursor.fetchall():
+            lots[entry_id].append(EntryLot(lot, points, expires_on))
+    return lots
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBalanceLine:
+    """One point type over all members: the sum of its accounts is 0."""
+
+    code: str
+    name: str
+    issued: int
+    pending: int
+    available: int
+    held: int
+    owed: int
+    redeemed: int
+    expired: int
+    transferred: int
+    cost_per_point: Decimal
+
+    @property
+    def total(self) -> int:
+        """The sum over all accounts as the ledger signs them; anything but 0 is a break."""
+        return (
+            self.pending
+            + self.available
+            + self.held
+            + self.redeemed
+            + self.expired
+            + self.transferred
+            - self.owed
+            - self.issued
+        )
+
+    @property
+    def liability(self) -> Decimal:
+        """What the points that members can still spend would cost, in the programme's currency."""
+        return (self.available + self.pending + self.held) * self.cost_per_point
+
+
+def trial_balance() -> list[TrialBalanceLine]:
+    """Every account of every point type, summed over the balances."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT t.id, coalesce(sum(b.issued), 0)::bigint, coalesce(sum(b.pending), 0)::bigint, coalesce(sum(b.available), 0)::bigint,
+                coalesce(sum(b.held), 0)::bigint, coalesce(sum(b.owed), 0)::bigint, coalesce(sum(b.redeemed), 0)::bigint,
+                coalesce(sum(b.expired), 0)::bigint, coalesce(sum(b.transferred), 0)::bigint
+            FROM points_pointtype t LEFT JOIN points_balance b ON b.point_type_id = t.id GROUP BY t.id ORDER BY t.id
+            """
+        )
+        rows = cursor.fetchall()
+    types = {one.pk: one for one in PointType.objects.all()}
+    return [
+        TrialBalanceLine(
+            types[row[0]].code, str(types[row[0]].name), *row[1:], cost_per_point=types[row[0]].cost_per_point
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """One place where the books do not agree."""
+
+    code: str
+    member_id: int
+    point_type_id: int
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: member {self.member_id}, point type {self.point_type_id}: {self.detail}"
+
+
+def check_books(*, members: Sequence[int] | None = None) -> list[Break]:
+    """Every break there is (at most 1,000): entries, balances, lots, draws, holds and hash chains against each other."""
+    with connection.cursor() as cursor:
+        cursor.execute(read(SQL / "check_books.sql"), {"members": None if members is None else list(members)})
+        return [Break(*row) for row in cursor.fetchall()]
+
+
+def members_booked_on(business_date: date) -> list[int]:
+    """The members with an entry recorded on a local day."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT member_id FROM points_entry WHERE recorded_at >= %s AND recorded_at < %s",
+            [start_of(business_date), end_of(business_date)],
+        )
+        return [row[0] for row in cursor.fetchall()]

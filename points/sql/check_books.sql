@@ -1,0 +1,110 @@
+-- Every way the books could be wrong, as rows; none is the only good answer. %(members)s narrows to some members, null is all.
+WITH entries AS MATERIALIZED (
+    SELECT e.member_id, e.point_type_id,
+        sum(CASE WHEN to_account = 'available' THEN points WHEN from_account = 'available' THEN -points ELSE 0 END)::bigint AS available,
+        sum(CASE WHEN to_account = 'pending' THEN points WHEN from_account = 'pending' THEN -points ELSE 0 END)::bigint AS pending,
+        sum(CASE WHEN to_account = 'held' THEN points WHEN from_account = 'held' THEN -points ELSE 0 END)::bigint AS held,
+        sum(CASE WHEN from_account = 'owed' THEN points WHEN to_account = 'owed' THEN -points ELSE 0 END)::bigint AS owed,
+        sum(CASE WHEN from_account = 'issued' THEN points WHEN to_account = 'issued' THEN -points ELSE 0 END)::bigint AS issued,
+        sum(CASE WHEN to_account = 'redeemed' THEN points WHEN from_account = 'redeemed' THEN -points ELSE 0 END)::bigint AS redeemed,
+        sum(CASE WHEN to_account = 'expired' THEN points WHEN from_account = 'expired' THEN -points ELSE 0 END)::bigint AS expired,
+        sum(CASE WHEN to_account = 'transfer' THEN points WHEN from_account = 'transfer' THEN -points ELSE 0 END)::bigint AS transferred,
+        max(seq) AS last_seq
+    FROM points_entry e
+    WHERE %(members)s::bigint[] IS NULL OR e.member_id = ANY (%(members)s::bigint[])
+    GROUP BY 1, 2
+), balances AS MATERIALIZED (
+    SELECT * FROM points_balance b WHERE %(members)s::bigint[] IS NULL OR b.member_id = ANY (%(members)s::bigint[])
+), lots AS MATERIALIZED (
+    SELECT l.member_id, l.point_type_id,
+        coalesce(sum(l.remaining) FILTER (WHERE NOT l.is_pending), 0)::bigint AS available,
+        coalesce(sum(l.remaining) FILTER (WHERE l.is_pending), 0)::bigint AS pending
+    FROM points_lot l
+    WHERE %(members)s::bigint[] IS NULL OR l.member_id = ANY (%(members)s::bigint[])
+    GROUP BY 1, 2
+), draws AS MATERIALIZED (
+    SELECT d.member_id, d.lot_id, sum(CASE WHEN d.is_return THEN -d.points ELSE d.points END)::bigint AS taken
+    FROM points_draw d
+    WHERE %(members)s::bigint[] IS NULL OR d.member_id = ANY (%(members)s::bigint[])
+    GROUP BY 1, 2
+), drawn AS MATERIALIZED (
+    SELECT d.member_id, d.entry_id, sum(d.points)::bigint AS points
+    FROM points_draw d
+    WHERE %(members)s::bigint[] IS NULL OR d.member_id = ANY (%(members)s::bigint[])
+    GROUP BY 1, 2
+), opened AS MATERIALIZED (
+    SELECT l.member_id, l.entry_id, sum(l.points)::bigint AS points
+    FROM points_lot l
+    WHERE %(members)s::bigint[] IS NULL OR l.member_id = ANY (%(members)s::bigint[])
+    GROUP BY 1, 2
+), holds AS MATERIALIZED (
+    SELECT h.member_id, h.point_type_id, sum(h.points)::bigint AS points FROM points_hold h
+    WHERE h.status = 'held' AND (%(members)s::bigint[] IS NULL OR h.member_id = ANY (%(members)s::bigint[]))
+    GROUP BY 1, 2
+), chain AS MATERIALIZED (
+    SELECT e.member_id, e.seq, e.point_type_id, e.digest, row_number() OVER member_order AS place,
+        sha256(coalesce(lag(e.digest) OVER member_order, '') || convert_to(points_content(
+            e.member_id, e.seq, e.point_type_id, e.kind, e.from_account, e.to_account, e.points, e.source, e.reference, e.line,
+            e.event_id, e.rule_id, e.corrects, e.actor, e.reason, e.note, e.occurred_at, e.recorded_at, e.available_after,
+            coalesce(d.draws, '')), 'UTF8')) AS expected
+    FROM points_entry e
+    LEFT JOIN (
+        SELECT d.member_id, d.entry_id,
+               string_agg(CASE WHEN d.is_return THEN '+' ELSE '' END || d.lot_id || ':' || d.points, ',' ORDER BY d.lot_id) AS draws
+        FROM points_draw d
+        WHERE %(members)s::bigint[] IS NULL OR d.member_id = ANY (%(members)s::bigint[])
+        GROUP BY 1, 2
+    ) d ON d.member_id = e.member_id AND d.entry_id = e.id
+    WHERE %(members)s::bigint[] IS NULL OR e.member_id = ANY (%(members)s::bigint[])
+    WINDOW member_order AS (PARTITION BY e.member_id ORDER BY e.seq)
+)
+SELECT 'balance_differs_from_entries', b.member_id, b.point_type_id,
+    format('balance %%s, entries %%s', ROW(b.available, b.pending, b.held, b.owed, b.issued, b.redeemed, b.expired, b.transferred),
+           ROW(e.available, e.pending, e.held, e.owed, e.issued, e.redeemed, e.expired, e.transferred))
+FROM balances b FULL JOIN entries e ON e.member_id = b.member_id AND e.point_type_id = b.point_type_id
+WHERE (coalesce(b.available, 0), coalesce(b.pending, 0), coalesce(b.held, 0), coalesce(b.owed, 0), coalesce(b.issued, 0),
+       coalesce(b.redeemed, 0), coalesce(b.expired, 0), coalesce(b.transferred, 0))
+    <> (coalesce(e.available, 0), coalesce(e.pending, 0), coalesce(e.held, 0), coalesce(e.owed, 0), coalesce(e.issued, 0),
+        coalesce(e.redeemed, 0), coalesce(e.expired, 0), coalesce(e.transferred, 0))
+UNION ALL
+SELECT 'balance_differs_from_lots', b.member_id, b.point_type_id,
+    format('available %%s, open lots %%s; pending %%s, pending lots %%s', b.available, coalesce(l.available, 0), b.pending, coalesce(l.pending, 0))
+FROM balances b LEFT JOIN lots l ON l.member_id = b.member_id AND l.point_type_id = b.point_type_id
+WHERE (b.available, b.pending) <> (coalesce(l.available, 0), coalesce(l.pending, 0))
+UNION ALL
+SELECT 'lot_differs_from_draws', l.member_id, l.point_type_id,
+    format('lot %%s: %%s of %%s left, %%s drawn', l.id, l.remaining, l.points, coalesce(d.taken, 0))
+FROM points_lot l LEFT JOIN draws d ON d.member_id = l.member_id AND d.lot_id = l.id
+-- A clawback of pending points draws its lot like any other.
+WHERE (%(members)s::bigint[] IS NULL OR l.member_id = ANY (%(members)s::bigint[]))
+    AND l.remaining <> l.points - coalesce(d.taken, 0)
+UNION ALL
+SELECT 'entry_differs_from_draws', e.member_id, e.point_type_id,
+    format('entry %%s (%%s) moved %%s, its lots %%s', e.seq, e.kind, e.points, coalesce(d.points, 0))
+FROM points_entry e LEFT JOIN drawn d ON d.member_id = e.member_id AND d.entry_id = e.id
+WHERE (%(members)s::bigint[] IS NULL OR e.member_id = ANY (%(members)s::bigint[]))
+    AND coalesce(d.points, 0) <> CASE
+        WHEN e.from_account IN ('available', 'pending') AND e.kind <> 'maturity' THEN e.points
+        WHEN e.kind IN ('release', 'restoration', 'reinstatement') THEN e.points
+        ELSE 0 END
+UNION ALL
+SELECT 'entry_without_lot', e.member_id, e.point_type_id,
+    format('entry %%s (%%s) gave %%s, its lots hold %%s', e.seq, e.kind, e.points, coalesce(o.points, 0))
+FROM points_entry e LEFT JOIN opened o ON o.member_id = e.member_id AND o.entry_id = e.id
+WHERE (%(members)s::bigint[] IS NULL OR e.member_id = ANY (%(members)s::bigint[]))
+    AND coalesce(o.points, 0) <> CASE
+        WHEN e.from_account = 'issued' OR (e.kind = 'transfer' AND e.to_account = 'available') THEN e.points ELSE 0 END
+UNION ALL
+SELECT 'held_differs_from_holds', b.member_id, b.point_type_id, format('held %%s, open holds %%s', b.held, coalesce(h.points, 0))
+FROM balances b LEFT JOIN holds h ON h.member_id = b.member_id AND h.point_type_id = b.point_type_id
+WHERE b.held <> coalesce(h.points, 0)
+UNION ALL
+SELECT 'chain_broken', c.member_id, c.point_type_id, format('entry %%s', c.seq)
+FROM chain c WHERE c.digest <> c.expected OR c.seq <> c.place
+UNION ALL
+SELECT 'chain_head_differs', b.member_id, b.point_type_id, format('head %%s, last entry %%s', b.head_seq, coalesce(c.seq, 0))
+FROM balances b
+LEFT JOIN entries e ON e.member_id = b.member_id AND e.point_type_id = b.point_type_id
+LEFT JOIN chain c ON c.member_id = b.member_id AND c.seq = e.last_seq
+WHERE (b.head_seq, b.head_digest) IS DISTINCT FROM (coalesce(c.seq, 0), coalesce(c.digest, ''))
+LIMIT 1000

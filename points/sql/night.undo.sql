@@ -1,0 +1,1 @@
+DROP FUNCTION points_sweep(text, bigint[], bigint[], date, timestamptz, text, timestamptz);

@@ -1,0 +1,160 @@
+-- A refund: takes back what the refunded part of an event earned, and gives back the points that were spent on it.
+--
+-- What is kept of an award of P points after refunds of R out of A is floor(P × (A − R) / A), R counted over all refunds
+-- so far. That depends on the sum alone, so any split of refunds, in any order, ends at the same books. Points that
+-- expired unused before the refund are not asked for again.
+
+CREATE TYPE points_refunded AS (status text, code text, event_id bigint, amount_minor bigint, refunded_before bigint);
+
+-- Of a rule's basis in an event, how much refunds of these amounts and items have taken. Refunds without items count in
+-- proportion.
+CREATE FUNCTION points_refund_share(
+    basis text, wanted text[], event_items jsonb, event_amount bigint, refund_amount bigint, refund_items jsonb,
+    OUT total numeric, OUT taken numeric
+) LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    total := event_amount; taken := refund_amount;
+    IF basis = 'items' THEN
+        SELECT coalesce(sum((item ->> 'amount_minor')::bigint), 0) INTO total FROM jsonb_array_elements(event_items) AS item
+        WHERE cardinality(wanted) = 0 OR item ->> 'category' = ANY (wanted);
+        IF refund_items IS NOT NULL THEN
+            SELECT coalesce(sum((item ->> 'amount_minor')::bigint), 0) INTO taken FROM jsonb_array_elements(refund_items) AS item
+            WHERE cardinality(wanted) = 0 OR item ->> 'category' = ANY (wanted);
+        ELSE
+            taken := total * refund_amount / nullif(event_amount, 0);
+        END IF;
+    END IF;
+END $$;
+
+CREATE FUNCTION points_refund(
+    of_member bigint, of_event bigint, amount bigint, refund_items jsonb, of_source text, of_reference text,
+    of_digest bytea, occurred timestamptz, of_actor text, at timestamptz, zone text, least_end timestamptz
+) RETURNS points_refunded LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    result points_refunded;
+    original points_event;
+    known record;
+    new_id bigint;
+    before bigint;
+    full_refund boolean;
+    award record;
+    share_before numeric;
+    share_now numeric;
+    share_total numeric;
+    target_before bigint;
+    target_now bigint;
+    spared bigint;
+    due bigint;
+    place bigint := 0;
+    usage_rules bigint[] := '{}';
+    usage_days date[] := '{}';
+    usage_points bigint[] := '{}';
+BEGIN
+    result.status := 'rejected';
+    PERFORM points_lock(ARRAY[of_member]);
+    SELECT r.target, r.digest = of_digest AS same INTO known FROM points_reference r
+    WHERE r.source = of_source AND r.operation = 'refund' AND r.reference = of_reference;
+    IF FOUND THEN
+        IF known.same THEN
+            result.status := 'replayed'; result.event_id := known.target;
+        ELSE
+            result.code := 'reference_conflict';
+        END IF;
+        RETURN result;
+    END IF;
+
+    SELECT * INTO original FROM points_event e WHERE e.member_id = of_member AND e.id = of_event;
+    IF original.id IS NULL OR original.type = 'refund' THEN
+        result.code := 'unknown_event'; RETURN result;
+    END IF;
+    SELECT coalesce(sum(e.amount_minor), 0)::bigint, count(*) > 0 AND original.amount_minor IS NULL INTO before, full_refund
+    FROM points_event e WHERE e.member_id = of_member AND e.refund_of = of_event;
+    result.refunded_before := before;
+    IF refund_items IS NOT NULL AND amount IS NULL THEN
+        SELECT sum((item ->> 'amount_minor')::bigint)::bigint INTO amount FROM jsonb_array_elements(refund_items) AS item;
+    END IF;
+    IF original.amount_minor IS NULL THEN
+        IF full_refund THEN
+            result.code := 'already_refunded'; RETURN result;
+        ELSIF amount IS NOT NULL THEN
+            result.code := 'event_without_amount'; RETURN result;
+        END IF;
+    ELSE
+        amount := coalesce(amount, original.amount_minor - before);
+        result.amount_minor := original.amount_minor;
+        IF before >= original.amount_minor AND (original.amount_minor > 0 OR EXISTS (
+            SELECT FROM points_event e WHERE e.member_id = of_member AND e.refund_of = of_event)) THEN
+            result.code := 'already_refunded'; RETURN result;
+        ELSIF amount < 0 OR (amount = 0 AND original.amount_minor > 0) THEN
+            result.code := 'amount_not_positive'; RETURN result;
+        ELSIF before + amount > original.amount_minor THEN
+            result.code := 'refund_exceeds_event'; RETURN result;
+        END IF;
+    END IF;
+    full_refund := original.amount_minor IS NULL OR before + amount = original.amount_minor;
+
+    new_id := nextval(pg_get_serial_sequence('points_event', 'id'));
+    IF points_claim(of_source, 'refund', of_reference, of_member, of_digest, new_id) IS DISTINCT FROM new_id THEN
+        result.code := 'reference_conflict'; RETURN result; -- another member's refund took it at this moment
+    END IF;
+    INSERT INTO points_event (
+        id, member_id, type, occurred_at, recorded_at, amount_minor, currency, channel, store, items, source, reference,
+        refund_of, tier)
+    OVERRIDING SYSTEM VALUE
+    VALUES (new_id, of_member, 'refund', occurred, at, amount, original.currency, original.channel, original.store,
+            refund_items, of_source, of_reference, of_event, original.tier);
+
+    -- First what was spent on the purchase goes back to its lots, so that the clawback can find it there.
+    FOR award IN
+        SELECT e.* FROM points_entry e
+        WHERE e.member_id = of_member AND e.event_id = of_event AND e.kind = 'redemption' ORDER BY e.seq
+    LOOP
+        target_before := floor(award.points * before::numeric / nullif(original.amount_minor, 0));
+        target_now := CASE WHEN full_refund THEN award.points
+                           ELSE floor(award.points * (before + amount)::numeric / nullif(original.amount_minor, 0)) END;
+        due := target_now - coalesce(target_before, 0);
+        place := place + 1;
+        CONTINUE WHEN due <= 0;
+        PERFORM FROM points_post(ARRAY[ROW(
+            of_member, award.point_type_id, 'restoration', 'redeemed', 'available', due, of_source, of_reference, place,
+            new_id, NULL, award.id, of_actor, '', '', occurred, at, NULL, least_end)::points_posting]);
+    END LOOP;
+
+    FOR award IN
+        SELECT e.*, r.amount_basis, r.categories::text[] AS categories FROM points_entry e
+        LEFT JOIN points_earningrule r ON r.id = e.rule_id
+        WHERE e.member_id = of_member AND e.source = original.source AND e.kind = 'accrual'
+            AND e.reference = original.reference AND e.event_id = of_event
+        ORDER BY e.seq
+    LOOP
+        place := place + 1;
+        SELECT coalesce(max(s.total), 0), coalesce(sum(s.taken) FILTER (WHERE f.id <> new_id), 0), coalesce(sum(s.taken), 0)
+        INTO share_total, share_before, share_now
+        FROM points_event f
+        CROSS JOIN LATERAL points_refund_share(
+            award.amount_basis, award.categories, original.items, original.amount_minor, f.amount_minor, f.items) s
+        WHERE f.member_id = of_member AND f.refund_of = of_event;
+        target_before := CASE WHEN share_total > 0
+            THEN award.points - floor(award.points * greatest(0, share_total - share_before) / share_total) ELSE 0 END;
+        target_now := CASE WHEN full_refund THEN award.points
+            WHEN share_total > 0 THEN award.points - floor(award.points * greatest(0, share_total - share_now) / share_total)
+            ELSE 0 END;
+        SELECT coalesce(sum(d.points), 0)::bigint INTO spared
+        FROM points_lot l JOIN points_draw d ON d.member_id = l.member_id AND d.lot_id = l.id
+        JOIN points_entry x ON x.member_id = d.member_id AND x.id = d.entry_id AND x.kind = 'expiry'
+        WHERE l.member_id = of_member AND l.entry_id = award.id;
+        due := least(target_now, award.points - spared) - least(target_before, award.points - spared);
+        CONTINUE WHEN due <= 0;
+        PERFORM FROM points_post(ARRAY[ROW(
+            of_member, award.point_type_id, 'clawback', NULL, 'issued', due, of_source, of_reference, place,
+            new_id, award.rule_id, award.id, of_actor, '', '', occurred, at, NULL, NULL)::points_posting]);
+        usage_rules := usage_rules || award.rule_id;
+        usage_days := usage_days || (award.occurred_at AT TIME ZONE zone)::date;
+        usage_points := usage_points || -due;
+    END LOOP;
+    IF cardinality(usage_rules) > 0 THEN
+        PERFORM points_count_usage(array_fill(of_member, ARRAY[cardinality(usage_rules)]), usage_rules, usage_days, usage_points);
+    END IF;
+    result.status := 'accepted'; result.event_id := new_id;
+    RETURN result;
+END $$;
