@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Dict, Iterator, List, NoReturn, Optional
 
@@ -193,7 +194,7 @@ def make_environment(uv: str) -> None:
     """Make `.venv` on the wanted Python, fetched if need be, else on any that is new enough."""
     wanted = (BASE_DIR / ".python-version").read_text(encoding="utf-8").strip()
     failure = ""
-    for python in [wanted, *other_pythons(uv)]:
+    for python in chain([wanted], other_pythons(uv)):
         done = call_uv(uv, ["venv", "--quiet", "--clear", "--python", python, str(ENVIRONMENT)])
         if done.returncode == 0:
             if python != wanted:

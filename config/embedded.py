@@ -213,7 +213,7 @@ def run_as(owner: Owner | None, command: list[str], stdin: str = "") -> subproce
 
 def _become(owner: Owner | None, *, die_with: int | None = None) -> Callable[[], None]:
     """Return what a child does before its program: change user, ask to be stopped when its parent dies."""
-    # Changing user forgets a parent-death signal, so that is asked for afterwards; SIGINT is PostgreSQL's fast shutdown.
+    # Changing user forgets a parent-death signal, so that comes afterwards; SIGINT is PostgreSQL's fast shutdown.
     ask = processes.signal_when_parent_dies(signal.SIGINT, die_with) if die_with is not None else None
 
     def become() -> None:
@@ -238,7 +238,7 @@ def can_run(owner: Owner, programs: Path) -> bool:
 
 
 def choose_home(folder: Path, owner: Owner | None) -> Path:
-    """Return where the cluster's files are: in the data folder, or with the system's state if its user cannot go there."""
+    """Return where the cluster lies: in the data folder, or with the system's state if its user cannot go there."""
     if can_enter(owner, folder):
         return folder
     home = SYSTEM_STATE / f"laurel-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"

@@ -3,9 +3,9 @@
 from importlib.util import find_spec
 
 from django.conf import settings
-from django.conf.urls.static import static
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.static import serve
 
 from config import health
 
@@ -23,4 +23,5 @@ for portal in ("config.portal", "members.urls", "points.urls", "rewards.urls"):
     if find_spec(portal):
         urlpatterns += [path("", include(portal))]
 
-urlpatterns += static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT)
+# Pictures of rewards, put here by staff; a web server in front may answer for this folder itself.
+urlpatterns += [re_path(r"^media/(?P<path>.+)$", serve, {"document_root": settings.MEDIA_ROOT}, name="media")]

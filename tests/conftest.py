@@ -51,8 +51,8 @@ def _data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-# A test that really commits is undone by putting back what the migrations left. Django's own way is TRUNCATE, which the
-# ledger's laws refuse and which would take the first rules and rewards away from the tests after it.
+# A test that really commits is undone by putting back what the migrations left. Django's own way is TRUNCATE, which
+# the ledger's laws refuse and which would take the first rules and rewards away from the tests after it.
 
 _first_rows: dict[str, bytes] = {}
 
@@ -85,4 +85,4 @@ def _put_back_first_rows(test: TransactionTestCase) -> None:
                 copy.write(rows)
 
 
-TransactionTestCase._fixture_teardown = _put_back_first_rows  # type: ignore[method-assign]
+setattr(TransactionTestCase, "_fixture_teardown", _put_back_first_rows)  # noqa: B010  private to Django
