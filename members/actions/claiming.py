@@ -18,13 +18,14 @@ FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[], %s::bigint[])
 ORDER BY kind, key, scope, member_id
 ON CONFLICT (kind, key, scope) DO NOTHING
 """
+# A scalar subquery, which is looked up in the unique index row by row; as an anti-join it reads the whole table.
 _LOST = """
 SELECT place
 FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[])
     WITH ORDINALITY AS wanted (kind, key, scope, member_id, place)
-WHERE NOT EXISTS (
-    SELECT FROM members_memberkey AS held
-    WHERE (held.kind, held.key, held.scope, held.member_id) = (wanted.kind, wanted.key, wanted.scope, wanted.member_id)
+WHERE member_id IS DISTINCT FROM (
+    SELECT held.member_id FROM members_memberkey AS held
+    WHERE (held.kind, held.key, held.scope) = (wanted.kind, wanted.key, wanted.scope)
 )
 """
 

@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -78,8 +79,8 @@ def test_a_key_is_remembered_for_seconds_only(monkeypatch: pytest.MonkeyPatch) -
     Client.objects.update(is_active=False)
 
     assert clients.authenticate(key, AT) == client
-    later = clients.time.monotonic() + clients.REMEMBERED_SECONDS + 1
-    monkeypatch.setattr(clients.time, "monotonic", lambda: later)
+    later = time.monotonic() + clients.REMEMBERED_SECONDS + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert clients.authenticate(key, AT) is None
 
 
@@ -133,11 +134,12 @@ def test_the_day_of_the_last_use_is_kept_once_a_day(django_assert_num_queries: A
     ],
 )
 def test_an_unusable_client_is_refused_and_leaves_nothing(given: dict[str, Any], refusal: type) -> None:
+    defaults: dict[str, Any] = {"name": "till", "scopes": [], "actor": TESTER, "at": AT}
     client_key("taken")
     before = AuditRecord.objects.count()
 
     with pytest.raises(refusal):
-        clients.create_client(**{"name": "till", "scopes": [], "actor": TESTER, "at": AT} | given)
+        clients.create_client(**defaults | given)
 
     assert Client.objects.count() == 1
     assert AuditRecord.objects.count() == before

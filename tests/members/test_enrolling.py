@@ -21,7 +21,8 @@ def _base() -> None:
 
 
 def enrol(**given: Any) -> enrolling.Enrolled:
-    return enrolling.enrol(**{"reference": "r-1", "source": "shop", "actor": TESTER, "at": AT} | given)
+    defaults: dict[str, Any] = {"reference": "r-1", "source": "shop", "actor": TESTER, "at": AT}
+    return enrolling.enrol(**defaults | given)
 
 
 def everything() -> tuple[int, int, int]:
