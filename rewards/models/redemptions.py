@@ -1,0 +1,193 @@
+"""Orders: what a member redeemed points for, and how it reaches the member."""
+
+import uuid
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from members.models import MemberOwned
+from rewards.fields import OwnerSealedTextField
+from rewards.querysets import RedemptionQuerySet
+
+from .catalogue import Reward, RewardKind, RewardVariant
+from .coupons import Coupon
+from .laws import change_field, history, judges_states, keeps_history, never_deleted, rows
+
+
+class RedemptionState(models.TextChoices):
+    """Where an order stands on its way to the member."""
+
+    PLACED = "placed", _("Placed")
+    APPROVED = "approved", _("Approved")
+    SHIPPED = "shipped", _("Shipped")
+    READY = "ready", _("Ready for pick-up")
+    COMPLETED = "completed", _("Completed")
+    CANCELLED = "cancelled", _("Cancelled")
+    RETURNED = "returned", _("Returned")
+
+
+#: (kind, state): how an order begins. A coupon is there at once, a service waits for its write-off code.
+FIRST_STATES: tuple[tuple[str, str], ...] = (("gift", "placed"), ("service", "ready"), ("coupon", "completed"))
+
+#: (kind, from, to): the only steps there are; the trigger on the table is made from this list.
+REDEMPTION_TRANSITIONS: tuple[tuple[str, str, str], ...] = (
+    ("gift", "placed", "approved"),
+    ("gift", "placed", "cancelled"),
+    ("gift", "approved", "shipped"),
+    ("gift", "approved", "ready"),
+    ("gift", "approved", "cancelled"),
+    ("gift", "ready", "completed"),
+    ("gift", "ready", "cancelled"),
+    ("gift", "shipped", "completed"),
+    ("gift", "shipped", "returned"),
+    ("gift", "completed", "returned"),
+    ("service", "ready", "completed"),
+    ("service", "ready", "cancelled"),
+    ("coupon", "completed", "cancelled"),
+)
+
+#: The points are back with the member, and the piece counts against no limit.
+UNDONE_STATES = ("cancelled", "returned")
+
+#: Somebody of the back office has something to do.
+OPEN_STATES = ("placed", "approved", "shipped", "ready")
+
+
+class Redemption(MemberOwned):
+    """An order of a member: the reward, the points it took, and how it is delivered. Made by `actions.redeeming`."""
+
+    key = models.UUIDField(_("id"), default=uuid.uuid4, editable=False)
+    reward = models.ForeignKey(Reward, models.PROTECT, verbose_name=_("reward"), related_name="redemptions")
+    kind = models.CharField(_("kind"), max_length=7, choices=RewardKind, editable=False)
+    variant = models.ForeignKey(
+        RewardVariant, models.PROTECT, verbose_name=_("variant"), null=True, blank=True, db_index=False
+    )
+    quantity = models.PositiveIntegerField(_("quantity"), default=1, db_default=1)
+    points = models.BigIntegerField(_("points"), help_text=_("What the whole order took."))
+    entry_id = models.BigIntegerField(_("points entry"))
+    coupon = models.ForeignKey(
+        Coupon,
+        models.PROTECT,
+        verbose_name=_("coupon"),
+        related_name="redemptions",
+        null=True,
+        blank=True,
+        db_constraint=False,
+        db_index=False,
+    )
+    state = models.CharField(_("status"), max_length=9, choices=RedemptionState)
+    address = OwnerSealedTextField(_("address"), max_length=500)
+    carrier = models.CharField(_("carrier"), max_length=100, blank=True, default="", db_default="")
+    tracking = models.CharField(_("tracking number"), max_length=100, blank=True, default="", db_default="")
+    pickup_code = models.CharField(
+        _("write-off code"), max_length=16, blank=True, default="", db_default="", editable=False
+    )
+    source = models.CharField(_("source"), max_length=64)
+    reference = models.CharField(_("reference"), max_length=100)
+    placed_at = models.DateTimeField(_("placed at"))
+    changed_at = models.DateTimeField(_("changed at"), editable=False)
+    change = change_field()
+
+    objects = RedemptionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("redemption")
+        verbose_name_plural = _("redemptions")
+        ordering = ("-id",)
+        default_permissions = ("change", "view")
+        constraints = (
+            models.UniqueConstraint(fields=["member", "source", "reference"], name="redemption_reference"),
+            models.CheckConstraint(name="redemption_state_known", condition=Q(state__in=RedemptionState.values)),
+            models.CheckConstraint(name="redemption_quantity_positive", condition=Q(quantity__gt=0)),
+            models.CheckConstraint(name="redemption_points_positive", condition=Q(points__gt=0)),
+            models.CheckConstraint(
+                name="redemption_coupon_fits",
+                condition=Q(kind="coupon", coupon__isnull=False, quantity=1)
+                | (~Q(kind="coupon") & Q(coupon__isnull=True)),
+            ),
+            models.CheckConstraint(name="redemption_ready_has_code", condition=~Q(state="ready") | ~Q(pickup_code="")),
+        )
+        indexes = (
+            models.Index(fields=["member", "-id"], name="redemption_member"),
+            models.Index(fields=["key"], name="redemption_key"),
+            models.Index(fields=["pickup_code"], name="redemption_pickup", condition=~Q(pickup_code="")),
+            models.Index(fields=["coupon"], name="redemption_coupon", condition=Q(coupon__isnull=False)),
+            models.Index(fields=["state", "changed_at"], name="redemption_queue", condition=Q(state__in=OPEN_STATES)),
+        )
+        triggers = (
+            keeps_history(
+                of="redemption",
+                watched="state",
+                judge=judges_states(
+                    law="redemption_transition",
+                    first=f"(NEW.kind, NEW.state) IN ({rows(FIRST_STATES)})",
+                    step=f"(NEW.kind, OLD.state, NEW.state) IN ({rows(REDEMPTION_TRANSITIONS)})",
+                ),
+                into="rewards_redemptionchange",
+                values={
+                    "member_id": "NEW.member_id",
+                    "redemption_id": "NEW.id",
+                    "from_state": "coalesce(OLD.state, '')",
+                    "to_state": "NEW.state",
+                    "source": "coalesce(NEW.change ->> 'source', '')",
+                    "reference": "coalesce(NEW.change ->> 'reference', '')",
+                },
+                also="NEW.changed_at := (NEW.change ->> 'at')::timestamptz;",
+            ),
+            pgtrigger.ReadOnly(
+                name="keeps_order",
+                fields=[
+                    "member", "key", "reward", "kind", "variant", "quantity", "points", "entry_id", "coupon", "source",
+                    "reference", "placed_at",
+                ],
+            ),
+            *never_deleted(),
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.reward_id} × {self.quantity} ({self.get_state_display()})"
+
+    @property
+    def grouped_pickup_code(self) -> str:
+        """The write-off code as people read it aloud."""
+        return "-".join(self.pickup_code[start : start + 4] for start in range(0, len(self.pickup_code), 4))
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether the points went back to the member."""
+        return self.state in UNDONE_STATES
+
+
+class RedemptionChange(MemberOwned):
+    """One step of an order, who made it and why; never changed, never deleted."""
+
+    redemption_id = models.BigIntegerField(_("redemption"))
+    redemption = models.ForeignObject(
+        Redemption,
+        models.PROTECT,
+        from_fields=["member", "redemption_id"],
+        to_fields=["member", "id"],
+        related_name="changes",
+    )
+    from_state = models.CharField(
+        _("from"), max_length=9, choices=RedemptionState, blank=True, default="", db_default=""
+    )
+    to_state = models.CharField(_("to"), max_length=9, choices=RedemptionState)
+    source = models.CharField(_("source"), max_length=64, blank=True, default="", db_default="")
+    reference = models.CharField(_("reference"), max_length=100, blank=True, default="", db_default="")
+    actor = models.CharField(_("actor"), max_length=160)
+    reason = models.CharField(_("reason"), max_length=500, blank=True, default="", db_default="")
+    at = models.DateTimeField(_("time"))
+
+    class Meta:
+        verbose_name = _("redemption change")
+        verbose_name_plural = _("redemption changes")
+        ordering = ("-id",)
+        default_permissions = ("view",)
+        indexes = (models.Index(fields=["member", "redemption_id", "-id"], name="redemptionchange_order"),)
+        triggers = history()
+
+    def __str__(self) -> str:
+        return f"{self.from_state} → {self.to_state}"
