@@ -1,8 +1,11 @@
 import pytest
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, get_user
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 from django.test import Client as Browser
+from django.test import RequestFactory
+from pytest_django import Settings
 
 from members.actions import signing_in, updating
 from members.actions.signing_in import PasswordRefused, SignInRefused
@@ -77,9 +80,6 @@ def test_a_session_ends_with_the_membership(alice: Member, client: Browser) -> N
 
     stand(alice, "closed")
 
-    from django.contrib.auth import get_user
-    from django.http import HttpRequest
-
     request = HttpRequest()
     request.session = client.session
     assert request.session.session_key == session
@@ -106,6 +106,18 @@ def test_an_unknown_login_costs_as_many_hashes_as_a_wrong_password(
         counts.append(len(hashes))
 
     assert counts == [1] * 5
+
+
+def test_somebody_who_guesses_is_locked_out(alice: Member, settings: Settings, rf: RequestFactory) -> None:
+    settings.AXES_ENABLED = True
+    user = sign_in_for(alice)
+    request = rf.post("/")
+
+    assert authenticate(request, username=alice.number, password=PASSWORD) == user
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        authenticate(request, username=alice.number, password="wrong password")
+
+    assert authenticate(request, username=alice.number, password=PASSWORD) is None
 
 
 def test_a_new_password_replaces_the_old_one(alice: Member) -> None:
