@@ -11,8 +11,8 @@ def staff(user: Any) -> Actor:
 
 
 def client(client: Any) -> Actor:
-    """Name a client system by its name."""
-    return Actor(f"client:{client.name}")
+    """Name a client system by its code, the source of what it writes."""
+    return Actor(f"client:{client.code}")
 
 
 def member(number: str) -> Actor:

@@ -31,7 +31,7 @@ def test_an_actor_is_named_by_kind_and_name() -> None:
     alice = SimpleNamespace(get_username=lambda: "alice")
 
     assert actor.staff(alice) == "staff:alice"
-    assert actor.client(SimpleNamespace(name="till")) == "client:till"
+    assert actor.client(SimpleNamespace(code="till")) == "client:till"
     assert actor.member("100000017") == "member:100000017"
     assert actor.system("close") == "system:close"
 
