@@ -16,16 +16,7 @@ class StaffRole(models.TextChoices):
     OPERATOR = "operator", _("Operator")
 
 
-_READING_MEMBERS = ("members.view_member", "members.view_tier")
-_READING_LEDGER = tuple(
-    f"points.view_{model}"
-    for model in ("pointtype", "event", "entry", "lot", "draw", "balance", "hold", "earningrule")
-)
-_READING_REWARDS = tuple(
-    f"rewards.view_{model}"
-    for model in ("reward", "rewardvariant", "stockmovement", "couponbatch", "coupon", "redemption")
-)
-_READING = (*_READING_MEMBERS, *_READING_LEDGER, *_READING_REWARDS)
+_READING = ("members.view_member", "members.view_tier", "points.view_*", "rewards.view_*")
 
 PERMISSIONS: dict[StaffRole, tuple[str, ...]] = {
     StaffRole.CLERK: (
@@ -42,7 +33,6 @@ PERMISSIONS: dict[StaffRole, tuple[str, ...]] = {
         "members.change_tier",
         "points.*earningrule",
         "points.*pointtype",
-        "points.view_*",
         "points.propose_adjustment",
         "rewards.*",
     ),
