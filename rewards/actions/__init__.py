@@ -1,1 +1,1 @@
-"""Every write to the catalogue, its stock, coupons and orders."""
+"""Every write to the catalogue's stock, to coupons and to orders."""

@@ -9,7 +9,9 @@ from .coupons import (
     CouponEvent,
     CouponKey,
     CouponState,
+    new_code,
 )
+from .laws import told
 from .redemptions import (
     FIRST_STATES,
     OPEN_STATES,
@@ -40,4 +42,6 @@ __all__ = [
     "RewardVariant",
     "Stock",
     "StockMovement",
+    "new_code",
+    "told",
 ]

@@ -168,7 +168,9 @@ class RewardVariant(models.Model):
     name = models.CharField(_("name"), max_length=100)
     is_active = models.BooleanField(_("active"), default=True, db_default=True)
 
-    objects: ClassVar[models.Manager["RewardVariant"]] = models.Manager()  # said, because translation replaces it
+    # The types are said, because translation replaces the managers at start-up.
+    objects: ClassVar[models.Manager["RewardVariant"]] = models.Manager()
+    _default_manager: ClassVar[models.Manager["RewardVariant"]]
 
     class Meta:
         verbose_name = _("reward variant")

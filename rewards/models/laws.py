@@ -6,6 +6,8 @@ has to say it anew. A history is written by these triggers alone and never rewri
 """
 
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
 import pgtrigger
 from django.db import models
@@ -113,3 +115,8 @@ def _refusing(
         condition=condition,
         func=refuse(law, "% on % is refused", "TG_OP", "TG_TABLE_NAME"),
     )
+
+
+def told(*, actor: str, at: datetime, **more: Any) -> dict[str, Any]:
+    """Return what a change says of itself: who, when, and what else its history keeps."""
+    return {"actor": actor, "at": at.isoformat(), **{name: value for name, value in more.items() if value is not None}}

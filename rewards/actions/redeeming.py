@@ -1,0 +1,297 @@
+"""Turning points into a coupon, a gift or a service, and taking an order back."""
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from config.lib.actor import Actor
+from config.lib.errors import DomainError
+from members import keys
+from members.models import Member
+from points.actions import claiming, spending
+from points.actions.posting import ReferenceConflict
+from points.models import Operation
+from rewards import reports
+from rewards.actions import coupons, stocking
+from rewards.eligibility import Asker, refusals
+from rewards.models import (
+    FIRST_STATES,
+    REDEMPTION_TRANSITIONS,
+    Coupon,
+    Redemption,
+    RedemptionChange,
+    RedemptionState,
+    Reward,
+    RewardKind,
+    RewardVariant,
+    new_code,
+    told,
+)
+
+LARGEST_QUANTITY = 1_000
+_FIRST_STATE = dict(FIRST_STATES)
+
+
+class RewardUnknown(DomainError):
+    code = "reward_unknown"
+    message = _("reward: there is no reward %(reward)s.")
+
+
+class VariantUnknown(DomainError):
+    code = "variant_unknown"
+    message = _("variant: this reward does not come as %(variant)s.")
+
+
+class VariantRequired(DomainError):
+    code = "variant_required"
+    message = _("variant: choose one of %(variants)s.")
+
+
+class QuantityOutOfRange(DomainError):
+    code = "quantity_out_of_range"
+    message = _("quantity: must be a whole number from 1 to %(most)s.")
+
+
+class CannotCancel(DomainError):
+    """The order has gone too far, or is undone already."""
+
+    code = "cannot_cancel"
+    message = _("This order can no longer be cancelled: %(status)s.")
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """An order as it stands, with the coupon it gave."""
+
+    redemption: Redemption
+    coupon: Coupon | None
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What was asked for."""
+
+    member: Member
+    reward: Reward
+    variant: RewardVariant | None
+    quantity: int
+    address: str
+    source: str
+    reference: str
+    actor: Actor
+    at: datetime
+
+
+def get_reward(code: str) -> Reward:
+    """Return a reward by its code, or raise RewardUnknown."""
+    reward = Reward.objects.filter(code=code).first()
+    if reward is None:
+        raise RewardUnknown(reward=code)
+    return reward
+
+
+def get_variant(reward: Reward, code: str) -> RewardVariant:
+    """Return a variant of a reward by its code, or raise VariantUnknown."""
+    variant = RewardVariant.objects.filter(reward=reward, code=code, is_active=True).first()
+    if variant is None:
+        raise VariantUnknown(variant=code)
+    return variant
+
+
+@transaction.atomic
+def redeem(
+    *,
+    member: Member,
+    reward: Reward,
+    source: str,
+    reference: str,
+    actor: Actor,
+    at: datetime,
+    variant: RewardVariant | None = None,
+    quantity: int = 1,
+    address: str = "",
+) -> Redeemed:
+    """Spend the points and place the order, or do nothing at all. The same (source, reference) gives the first answer.
+
+    A coupon is the member's at once, a service waits for its write-off code, a gift for its delivery. Raises
+    ReferenceConflict, QuantityOutOfRange, VariantRequired, VariantUnknown, InsufficientPoints, MemberNotActive and the
+    subclasses of RewardUnavailable. Locks, in this order: the reference, the member's balance, the stock.
+    """
+    order = _Order(member, reward, variant, quantity, address.strip(), source, reference, actor, at)
+    own_id = claiming.draw_id(Redemption)
+    holder = _claim(order, own_id)
+    if holder != own_id:
+        redemption = Redemption.objects.select_related("coupon").get(member=member, pk=holder)
+        return Redeemed(redemption, redemption.coupon, replayed=True)
+    _refuse_malformed(order)
+    _refuse_ineligible(order)
+    redemption = _place(order, own_id)
+    stocking.take(redemption=redemption, actor=actor, at=at)
+    return Redeemed(redemption, redemption.coupon, replayed=False)
+
+
+@transaction.atomic
+def cancel(
+    *, redemption: Redemption, source: str, reference: str, actor: Actor, at: datetime, reason: str = ""
+) -> Redeemed:
+    """Take an order back before it is delivered: the points return to their lots, the pieces to the stock, once.
+
+    An unused coupon becomes void; CouponOver is raised when it was used, CannotCancel when the order has gone too far.
+    """
+    holder = claiming.claim(
+        source=source,
+        operation=Operation.CANCELLATION,
+        reference=reference,
+        member_id=redemption.member_id,
+        digest=claiming.digest_of(redemption=redemption.key),
+        target=redemption.pk,
+    )
+    if holder is None:
+        raise ReferenceConflict(reference=reference)
+    if _has_cancelled(redemption, source, reference):
+        redemption.refresh_from_db()
+        return Redeemed(redemption, redemption.coupon, replayed=True)
+    change = told(actor=actor, at=at, source=source, reference=reference, reason=reason)
+    if not standing_before(redemption, RedemptionState.CANCELLED).update(
+        state=RedemptionState.CANCELLED, change=change
+    ):
+        redemption.refresh_from_db()
+        raise CannotCancel(status=redemption.get_state_display())
+    redemption.refresh_from_db()
+    if redemption.coupon is not None:
+        coupons.void(coupon=redemption.coupon, actor=actor, at=at, reason=reason)
+    give_back(redemption=redemption, source=source, actor=actor, at=at)
+    return Redeemed(redemption, redemption.coupon, replayed=False)
+
+
+def give_back(*, redemption: Redemption, source: str, actor: Actor, at: datetime, restock: bool = True) -> None:
+    """Return the points of an undone order to the lots they left, then its pieces to the stock."""
+    spending.restore(
+        member=redemption.member,
+        entry_id=redemption.entry_id,
+        points=redemption.points,
+        source=source,
+        reference=str(redemption.key),
+        actor=actor,
+        at=at,
+        note=str(redemption.reward),
+    )
+    if restock:
+        stocking.put_back(redemption=redemption, actor=actor, at=at)
+
+
+def standing_before(redemption: Redemption, state: str) -> QuerySet[Redemption]:
+    """Return the order if it stands where a step to this state is allowed: what a compare-and-set updates."""
+    before = [old for kind, old, new in REDEMPTION_TRANSITIONS if (kind, new) == (redemption.kind, state)]
+    return Redemption.objects.filter(member=redemption.member_id, pk=redemption.pk, state__in=before)
+
+
+def _claim(order: _Order, redemption_id: int) -> int:
+    """Take the reference; the id of the order that holds it. The digest is keyed, for an address is in it."""
+    content = {
+        "member": order.member.pk,
+        "reward": order.reward.code,
+        "variant": order.variant.code if order.variant else "",
+        "quantity": order.quantity,
+        "address": order.address,
+    }
+    holder = claiming.claim(
+        source=order.source,
+        operation=Operation.REDEMPTION,
+        reference=order.reference,
+        member_id=order.member.pk,
+        digest=keys.content_digest("redemption", json.dumps(content, sort_keys=True)),
+        target=redemption_id,
+    )
+    if holder is None:
+        raise ReferenceConflict(reference=order.reference)
+    return holder
+
+
+def _refuse_malformed(order: _Order) -> None:
+    most = 1 if order.reward.kind == RewardKind.COUPON else LARGEST_QUANTITY
+    if not 1 <= order.quantity <= most:
+        raise QuantityOutOfRange(most=most)
+    choices = RewardVariant.objects.filter(reward=order.reward, is_active=True)
+    if order.variant is not None:
+        if not choices.filter(pk=order.variant.pk).exists():
+            raise VariantUnknown(variant=order.variant.code)
+    elif names := [variant.code for variant in choices]:
+        raise VariantRequired(variants=", ".join(names))
+
+
+def _refuse_ineligible(order: _Order) -> None:
+    """Refuse what can be known without a lock; points, limit and stock are judged again under theirs."""
+    variant_id = order.variant.pk if order.variant else None
+    left = reports.pieces_left([order.reward]).get((order.reward.pk, variant_id))
+    asker = Asker.of(order.member)
+    for refusal in refusals(reward=order.reward, asker=asker, left=left, at=order.at, quantity=order.quantity):
+        raise refusal
+
+
+def _place(order: _Order, redemption_id: int) -> Redemption:
+    """Spend the points, judge the limit under the lock of the member's balance, and write the order."""
+    key = uuid.uuid4()
+    reward, member = order.reward, order.member
+    points = reward.price_for(member.tier.code) * order.quantity
+    posted = spending.spend(
+        member=member,
+        points=points,
+        source=order.source,
+        # The order's own key: the caller's reference is unique among redemptions, not among every way to spend.
+        reference=str(key),
+        actor=order.actor,
+        at=order.at,
+        note=reward.name,
+    )
+    _refuse_beyond_limit(order)
+    coupon = None
+    if reward.kind == RewardKind.COUPON:
+        coupon = coupons.issue(
+            reward=reward, member=member, actor=order.actor, at=order.at, source=order.source, reference=str(key)
+        )
+    return Redemption.objects.create(
+        id=redemption_id,
+        key=key,
+        member=member,
+        reward=reward,
+        kind=reward.kind,
+        variant=order.variant,
+        quantity=order.quantity,
+        points=points,
+        entry_id=posted.entry_id,
+        coupon=coupon,
+        state=_FIRST_STATE[reward.kind],
+        address=order.address if reward.kind == RewardKind.GIFT else "",
+        pickup_code=new_code() if reward.kind == RewardKind.SERVICE else "",
+        source=order.source,
+        reference=order.reference,
+        placed_at=order.at,
+        changed_at=order.at,
+        change=told(actor=order.actor, at=order.at, source=order.source, reference=order.reference),
+    )
+
+
+def _refuse_beyond_limit(order: _Order) -> None:
+    if order.reward.per_member_limit is None:
+        return
+    had = reports.redeemed_before(member=order.member, rewards=[order.reward])
+    asker = Asker.of(order.member, had=had)
+    for refusal in refusals(reward=order.reward, asker=asker, left=None, at=order.at, quantity=order.quantity):
+        raise refusal
+
+
+def _has_cancelled(redemption: Redemption, source: str, reference: str) -> bool:
+    return RedemptionChange.objects.filter(
+        member=redemption.member_id,
+        redemption_id=redemption.pk,
+        to_state=RedemptionState.CANCELLED,
+        source=source,
+        reference=reference,
+    ).exists()

@@ -1,0 +1,113 @@
+"""Whether a member can have a reward, and every reason why not: asked by the catalogue and by redeeming alike."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+
+from config.lib.errors import DomainError
+from members.models import Member, Tier
+from points.actions.posting import InsufficientPoints, MemberNotActive
+from rewards.models import Reward
+
+
+class RewardUnavailable(DomainError):
+    """The reward cannot be redeemed; the subclasses say why."""
+
+    code = "reward_unavailable"
+    message = _("This reward is not offered.")
+
+
+class RewardNotYet(RewardUnavailable):
+    code = "not_yet"
+    message = _("This reward can be redeemed from %(valid_from)s on.")
+
+
+class RewardEnded(RewardUnavailable):
+    code = "ended"
+    message = _("This reward is no longer offered.")
+
+
+class TierTooLow(RewardUnavailable):
+    code = "tier_too_low"
+    message = _("This reward is for the tiers %(tiers)s.")
+
+
+class NotInSegment(RewardUnavailable):
+    code = "not_in_segment"
+    message = _("This reward is for invited members.")
+
+
+class LimitReached(RewardUnavailable):
+    code = "limit_reached"
+    message = _("A member can have %(limit)s of this reward and you have had %(had)s.")
+
+
+class OutOfStock(RewardUnavailable):
+    code = "out_of_stock"
+    message = _("Of this reward %(left)s are left.")
+
+
+class SoldOut(OutOfStock):
+    message = _("This reward is out of stock.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """What of a member decides: tier, segments, points at hand (None: not asked), and what was redeemed before."""
+
+    is_active: bool
+    tier: str
+    segments: frozenset[str]
+    points: int | None = None
+    had: Mapping[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, member: Member, *, points: int | None = None, had: Mapping[int, int] | None = None) -> "Asker":
+        """Return what is known of a member."""
+        return cls(member.is_active, member.tier.code, frozenset(member.labels), points, had or {})
+
+
+def refusals(
+    *, reward: Reward, asker: Asker | None, left: int | None, at: datetime, quantity: int = 1
+) -> Iterator[DomainError]:
+    """Yield every reason against it, the one to tell first coming first; none means the member can have it."""
+    yield from _of_reward(reward, at)
+    if asker is not None:
+        yield from _of_asker(reward, asker, quantity)
+    if left is not None and left < quantity:
+        yield OutOfStock(left=left) if left else SoldOut()
+    if asker is not None and asker.points is not None:
+        needed = reward.price_for(asker.tier) * quantity
+        if asker.points < needed:
+            yield InsufficientPoints(needed=needed, available=asker.points)
+
+
+def _of_reward(reward: Reward, at: datetime) -> Iterator[DomainError]:
+    if not reward.is_active:
+        yield RewardUnavailable()
+    if reward.valid_from is not None and at < reward.valid_from:
+        yield RewardNotYet(valid_from=date_format(localtime(reward.valid_from), "DATETIME_FORMAT"))
+    if reward.valid_until is not None and at >= reward.valid_until:
+        yield RewardEnded()
+
+
+def _of_asker(reward: Reward, asker: Asker, quantity: int) -> Iterator[DomainError]:
+    if not asker.is_active:
+        yield MemberNotActive()
+    if reward.tiers and asker.tier not in reward.tiers:
+        yield TierTooLow(tiers=_names(reward.tiers))
+    if reward.segments and asker.segments.isdisjoint(reward.segments):
+        yield NotInSegment()
+    had = asker.had.get(reward.pk, 0)
+    if reward.per_member_limit is not None and had + quantity > reward.per_member_limit:
+        yield LimitReached(limit=reward.per_member_limit, had=had)
+
+
+def _names(codes: list[str]) -> str:
+    """Return tiers as people know them, lowest first; a code that no tier has stays as it is."""
+    names = {tier.code: str(tier) for tier in Tier.objects.filter(code__in=codes)}
+    return ", ".join([*names.values(), *(code for code in codes if code not in names)])

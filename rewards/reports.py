@@ -1,0 +1,93 @@
+"""Reads over several tables, each as a frozen dataclass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Prefetch, Q, Sum
+
+from members.models import Member
+from points.reports import balances
+from rewards.eligibility import Asker, refusals
+from rewards.models import Redemption, Reward, RewardVariant, Stock
+
+#: The point type that prices are in.
+POINT_TYPE = "points"
+
+
+@dataclass(frozen=True, slots=True)
+class VariantOffer:
+    """A size or colour that can be chosen, and how many are left (None: without end)."""
+
+    variant: RewardVariant
+    left: int | None
+
+    @property
+    def available(self) -> bool:
+        return self.left is None or self.left > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One reward as one member sees it: what a piece costs that member, and every reason against it."""
+
+    reward: Reward
+    points: int
+    left: int | None
+    reasons: list[tuple[str, str]]
+    variants: list[VariantOffer]
+
+    @property
+    def available(self) -> bool:
+        return not self.reasons
+
+
+def catalogue(*, member: Member | None = None, at: datetime, kind: str = "") -> list[Offer]:
+    """List what the programme offers or is about to offer, cheapest first; for a member with price and reasons.
+
+    Four statements whatever the number of rewards, three more with a member. What has ended is left out.
+    """
+    rewards = list(
+        Reward.objects.active()
+        .of_kind(kind)
+        .filter(Q(valid_until__isnull=True) | Q(valid_until__gt=at))
+        .prefetch_related(Prefetch("variants", RewardVariant.objects.filter(is_active=True), "choices"))
+    )
+    left = pieces_left(rewards)
+    asker = _asker(member, rewards, at) if member else None
+    return [_offer(reward, left, asker, at) for reward in rewards]
+
+
+def pieces_left(rewards: Sequence[Reward]) -> dict[tuple[int, int | None], int]:
+    """Return the pieces left by (reward, variant); what is not in it has no end."""
+    stock = Stock.objects.filter(reward__in=rewards, count__isnull=False)
+    return {(row.reward_id, row.variant_id): row.count or 0 for row in stock}
+
+
+def redeemed_before(*, member: Member, rewards: Sequence[Reward]) -> dict[int, int]:
+    """Return how many pieces a member has of each reward, what was undone not counted."""
+    orders = Redemption.objects.filter(member=member, reward__in=rewards).standing()
+    return dict(orders.order_by().values_list("reward").annotate(Sum("quantity")))
+
+
+def _asker(member: Member, rewards: Sequence[Reward], at: datetime) -> Asker:
+    limited = [reward for reward in rewards if reward.per_member_limit is not None]
+    had = redeemed_before(member=member, rewards=limited) if limited else {}
+    points = next((one.available for one in balances(member=member, at=at) if one.code == POINT_TYPE), 0)
+    return Asker.of(member, points=points, had=had)
+
+
+def _offer(reward: Reward, left: dict[tuple[int, int | None], int], asker: Asker | None, at: datetime) -> Offer:
+    choices: list[RewardVariant] = reward.choices  # type: ignore[attr-defined]
+    variants = [VariantOffer(variant, left.get((reward.pk, variant.pk))) for variant in choices]
+    counts = [one.left for one in variants] or [left.get((reward.pk, None))]
+    finite = [count for count in counts if count is not None]
+    total = sum(finite) if len(finite) == len(counts) else None
+    errors = refusals(reward=reward, asker=asker, left=total, at=at)
+    return Offer(
+        reward=reward,
+        points=reward.price_for(asker.tier) if asker else reward.points,
+        left=total,
+        reasons=[(error.code, str(error)) for error in errors],
+        variants=variants,
+    )
