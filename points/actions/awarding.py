@@ -186,8 +186,13 @@ def _body(event: IncomingEvent) -> dict[str, Any]:
     return body
 
 
-def award_many(*, events: Sequence[IncomingEvent], source: str, actor: Actor, at: datetime) -> list[EventResult]:
-    """Take up to 10,000 events in one round trip; one result an event, in order. A bad one never spoils a good one."""
+def award_many(
+    *, events: Sequence[IncomingEvent], source: str, actor: Actor, at: datetime, told: bool = True
+) -> list[EventResult]:
+    """Take up to 10,000 events in one round trip; one result an event, in order. A bad one never spoils a good one.
+
+    Without `told` the results carry no awards, which saves the database from telling them.
+    """
     if len(events) > BATCH_LIMIT:
         raise ValueError(f"at most {BATCH_LIMIT} events at once, not {len(events)}")
     results: list[EventResult | None] = []
@@ -200,20 +205,20 @@ def award_many(*, events: Sequence[IncomingEvent], source: str, actor: Actor, at
             results.append(None)
             sound.append(index)
     if sound:
-        rows = _award([_body(events[index]) for index in sound], source, actor, at)
+        rows = _award([_body(events[index]) for index in sound], source, actor, at, told)
         for index, result in zip(sound, rows, strict=True):
             results[index] = result
     return [result for result in results if result is not None]
 
 
-def _award(bodies: list[dict[str, Any]], source: str, actor: Actor, at: datetime) -> list[EventResult]:
+def _award(bodies: list[dict[str, Any]], source: str, actor: Actor, at: datetime, told: bool) -> list[EventResult]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT ord, status, code, event_id, awards::text FROM points_award(%s::jsonb, %s, %s, %s, %s)",
-            [json.dumps(bodies, ensure_ascii=False), source, actor, at, settings.TIME_ZONE],
+            "SELECT ord, status, code, event_id, awards::text FROM points_award(%s::jsonb, %s, %s, %s, %s, %s)",
+            [json.dumps(bodies, ensure_ascii=False), source, actor, at, settings.TIME_ZONE, told],
         )
         rows = cursor.fetchall()
-    replayed = _first_answers([row[3] for row in rows if row[1] == "replayed"])
+    replayed = _first_answers([row[3] for row in rows if row[1] == "replayed"] if told else [])
     results = []
     for (_ord, status, code, event_id, awards), body in zip(rows, bodies, strict=True):
         given = [Award(**one) for one in json.loads(awards)] if awards else replayed.get(event_id, [])

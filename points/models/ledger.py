@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from members.models import MemberOwned
+from members.models import Member, MemberOwned
 from points.querysets import EntryQuerySet, HoldQuerySet, LotQuerySet
 
 from .journal import Event
@@ -76,11 +76,31 @@ def _movement_allowed() -> Q:
     return allowed
 
 
-class Entry(MemberOwned):
+class LedgerRow(MemberOwned):
+    """A row of the books. Its member and type are those of a balance row, which the one foreign key to it holds.
+
+    Checking member, type and rule each by a key of its own would cost a third of every batch and add nothing: the
+    balance row cannot be without its member and type, and a rule that has been in force cannot be deleted.
+    """
+
+    member = models.ForeignKey(
+        Member,
+        models.PROTECT,
+        verbose_name=_("member"),
+        db_index=False,
+        db_constraint=False,
+        related_name="%(class)s_set",
+    )
+
+    class Meta(MemberOwned.Meta):
+        abstract = True
+
+
+class Entry(LedgerRow):
     """One movement of points from one account of a member to another: never changed, never deleted."""
 
     seq = models.BigIntegerField(_("number"), help_text=_("Gapless per member."))
-    point_type = models.ForeignKey(PointType, models.PROTECT, verbose_name=_("point type"), db_index=False)
+    point_type = models.ForeignKey(PointType, models.PROTECT, verbose_name=_("point type"), db_index=False, db_constraint=False)
     kind = models.CharField(_("kind"), max_length=13, choices=EntryKind)
     from_account = models.CharField(_("from"), max_length=9, choices=Account)
     to_account = models.CharField(_("to"), max_length=9, choices=Account)
@@ -100,7 +120,7 @@ class Entry(MemberOwned):
         null=True,
     )
     rule = models.ForeignKey(
-        EarningRule, models.PROTECT, verbose_name=_("rule"), null=True, blank=True, db_index=False
+        EarningRule, models.PROTECT, verbose_name=_("rule"), null=True, blank=True, db_index=False, db_constraint=False
     )
     corrects = models.BigIntegerField(
         _("corrects"), null=True, blank=True, help_text=_("The id of the entry this one undoes or continues.")
@@ -141,10 +161,10 @@ class Entry(MemberOwned):
         return self.to_account == Account.AVAILABLE
 
 
-class Lot(MemberOwned):
+class Lot(LedgerRow):
     """One credit with its own end: what of it is left, and when the rest expires (null: never)."""
 
-    point_type = models.ForeignKey(PointType, models.PROTECT, verbose_name=_("point type"), db_index=False)
+    point_type = models.ForeignKey(PointType, models.PROTECT, verbose_name=_("point type"), db_index=False, db_constraint=False)
     entry_id = models.BigIntegerField(_("origin entry"))
     entry = models.ForeignObject(
         Entry,
@@ -188,7 +208,7 @@ class Lot(MemberOwned):
         return f"{self.remaining}/{self.points}"
 
 
-class Draw(MemberOwned):
+class Draw(LedgerRow):
     """How many points an entry took from a lot, or gave back to it."""
 
     entry_id = models.BigIntegerField(_("entry"))
@@ -303,6 +323,7 @@ class Hold(MemberOwned):
             models.Index(fields=["key"], name="hold_key"),
             models.Index(fields=["expires_at"], name="hold_stale", condition=Q(status="held")),
         )
+        triggers = MemberOwned.Meta.triggers
 
     def __str__(self) -> str:
         return f"{self.key}: {self.points} ({self.get_status_display()})"

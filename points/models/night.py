@@ -81,6 +81,7 @@ class MemberMonth(MemberOwned):
         constraints = (
             models.UniqueConstraint(fields=["member", "month", "category", "currency"], name="membermonth_once"),
         )
+        triggers = MemberOwned.Meta.triggers
 
     def __str__(self) -> str:
         return f"{self.month} {self.category}: {self.amount_minor}"

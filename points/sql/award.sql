@@ -1,5 +1,5 @@
 -- From business events to points, in one round trip: claim the references, keep the events, let points_evaluate decide,
--- let points_post write. One event and ten thousand take the same road.
+-- let points_post write. One event and ten thousand take the same road. `told` asks for the awards of each event back.
 --
 -- events: a JSON array of {reference, member_id | member, type, occurred_at, amount_minor?, gross_minor?, currency?,
 -- channel?, store?, attributes?, items?}. Everything has been validated for form; what only the database can know
@@ -13,44 +13,48 @@ CREATE TYPE points_awarded AS (
     awards jsonb              -- [{type, rule, points, entry, pending, expires_at}]
 );
 
--- Reads one JSON event as a fact, with what the programme knows of the member at this moment.
-CREATE FUNCTION points_read_facts(events jsonb, assign_ids boolean)
-RETURNS TABLE (fact points_fact, reference text, digest bytea, refusal text) LANGUAGE plpgsql AS $$
+-- Reads JSON events as facts, with what the programme knows of the members at this moment, oldest first.
+CREATE FUNCTION points_read_facts(events jsonb, assign_ids boolean) RETURNS points_fact[] LANGUAGE plpgsql AS $$
+DECLARE
+    ids regclass := pg_get_serial_sequence('points_event', 'id');
+    facts points_fact[];
 BEGIN
-    RETURN QUERY
-    SELECT ROW(
-            e.ord::int,
-            CASE WHEN assign_ids THEN nextval(pg_get_serial_sequence('points_event', 'id')) END,
-            m.id, e.body ->> 'type', (e.body ->> 'occurred_at')::timestamptz,
+    SELECT array_agg(ROW(
+            e.ord::int, CASE WHEN assign_ids THEN nextval(ids) END, m.id, e.body ->> 'type', e.occurred_at,
             (e.body ->> 'amount_minor')::bigint, (e.body ->> 'gross_minor')::bigint, coalesce(e.body ->> 'currency', ''),
             coalesce(e.body ->> 'channel', ''), coalesce(e.body ->> 'store', ''), coalesce(e.body -> 'attributes', '{}'),
             CASE WHEN jsonb_typeof(e.body -> 'items') = 'array' THEN e.body -> 'items' END,
-            t.code, m.labels::text[], m.birth_month, false
-        )::points_fact,
-        e.body ->> 'reference',
-        sha256(convert_to((e.body - 'reference')::text, 'UTF8')),
-        CASE WHEN m.id IS NULL THEN 'unknown_member' WHEN m.status <> 'active' THEN 'member_not_active' END
-    FROM jsonb_array_elements(events) WITH ORDINALITY AS e (body, ord)
+            t.code, m.labels::text[], m.birth_month, false, e.body ->> 'reference',
+            sha256(convert_to((e.body - 'reference')::text, 'UTF8')),
+            CASE WHEN m.id IS NULL THEN 'unknown_member' WHEN m.status <> 'active' THEN 'member_not_active' END
+        )::points_fact)
+    INTO facts
+    FROM (
+        SELECT b.body, b.ord, (b.body ->> 'occurred_at')::timestamptz AS occurred_at
+        FROM jsonb_array_elements(events) WITH ORDINALITY AS b (body, ord)
+        ORDER BY 3, 2
+    ) e
     LEFT JOIN members_memberkey k
         ON e.body ? 'member' AND k.kind = 'number' AND k.scope = '' AND k.key = e.body ->> 'member'
     LEFT JOIN members_member m ON m.id = coalesce((e.body ->> 'member_id')::bigint, k.member_id)
-    LEFT JOIN members_tier t ON t.id = m.tier_id
-    ORDER BY (e.body ->> 'occurred_at')::timestamptz, e.ord;
+    LEFT JOIN members_tier t ON t.id = m.tier_id;
+    RETURN facts;
 END $$;
 
--- Whether each fact is the first of its type for its member, counting the facts beside it.
-CREATE FUNCTION points_mark_first(facts points_fact[]) RETURNS points_fact[] LANGUAGE sql STABLE AS $$
-    SELECT array_agg(ROW(
+-- Marks each fact that is the first of its type for its member, counting the facts beside it.
+CREATE FUNCTION points_mark_first(facts points_fact[]) RETURNS points_fact[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN array_agg(ROW(
             f.ord, f.event_id, f.member_id, f.type, f.occurred_at, f.amount_minor, f.gross_minor, f.currency, f.channel,
             f.store, f.attributes, f.items, f.tier, f.labels, f.birth_month,
-            row_number = 1 AND NOT EXISTS (
-                SELECT FROM points_event e WHERE e.member_id = f.member_id AND e.type = f.type)
-        )::points_fact ORDER BY f.occurred_at, f.ord)
+            f.place = 1 AND NOT EXISTS (SELECT FROM points_event e WHERE e.member_id = f.member_id AND e.type = f.type),
+            f.reference, f.digest, f.refusal
+        )::points_fact)
     FROM (
-        SELECT *, row_number() OVER (PARTITION BY u.member_id, u.type ORDER BY u.occurred_at, u.ord)
+        SELECT u.*, row_number() OVER (PARTITION BY u.member_id, u.type ORDER BY u.occurred_at, u.ord) AS place
         FROM unnest(facts) AS u
-    ) f
-$$;
+    ) f;
+END $$;
 
 -- Takes (source, operation, reference) for ever. Returns the target that holds it: ours if it was free, the first
 -- writer's if the content is the same, and null on a conflict.
@@ -93,44 +97,36 @@ BEGIN
     WHERE b.rule_id = s.rule_id;
 END $$;
 
-CREATE FUNCTION points_award(events jsonb, of_source text, of_actor text, at timestamptz, zone text)
+CREATE FUNCTION points_award(events jsonb, of_source text, of_actor text, at timestamptz, zone text, told boolean DEFAULT true)
 RETURNS SETOF points_awarded LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    facts points_fact[];
-    refs text[];
-    digests bytea[];
+    facts points_fact[] := points_read_facts(events, true);
     outcomes points_awarded[];
     accepted points_fact[];
     verdicts points_verdict[];
     postings points_posting[];
     posted points_posted[] := '{}';
     counted boolean;
+    refused text;
 BEGIN
-    SELECT array_agg(f.fact), array_agg(f.reference), array_agg(f.digest),
-           array_agg(ROW((f.fact).ord, NULL, f.refusal, (f.fact).event_id, NULL)::points_awarded)
-    INTO facts, refs, digests, outcomes
-    FROM points_read_facts(events, true) f;
-
     -- References first, in their order, so that two batches that share some wait for each other and never deadlock.
     INSERT INTO points_reference (source, operation, reference, member_id, digest, target)
-    SELECT DISTINCT ON (a.reference) of_source, 'event', a.reference, (facts[a.n]).member_id, a.digest, (facts[a.n]).event_id
-    FROM unnest(refs, digests) WITH ORDINALITY AS a (reference, digest, n)
-    WHERE (outcomes[a.n]).code IS NULL
-    ORDER BY a.reference, (facts[a.n]).ord
+    SELECT DISTINCT ON (f.reference) of_source, 'event', f.reference, f.member_id, f.digest, f.event_id
+    FROM unnest(facts) AS f WHERE f.refusal IS NULL
+    ORDER BY f.reference, f.ord
     ON CONFLICT (source, operation, reference) DO NOTHING;
 
-    SELECT array_agg(ROW((o).ord,
-            CASE WHEN r.target IS NULL THEN 'rejected' WHEN r.target = (o).event_id THEN 'accepted'
-                 WHEN r.digest = a.digest THEN 'replayed' ELSE 'rejected' END,
-            CASE WHEN r.target IS NULL THEN (o).code WHEN r.target <> (o).event_id AND r.digest <> a.digest THEN 'reference_conflict' END,
-            r.target, NULL)::points_awarded ORDER BY a.n)
-    INTO outcomes
-    FROM unnest(refs, digests) WITH ORDINALITY AS a (reference, digest, n)
-    CROSS JOIN LATERAL (SELECT outcomes[a.n] AS o) x
-    LEFT JOIN points_reference r ON r.source = of_source AND r.operation = 'event' AND r.reference = a.reference;
-
-    SELECT array_agg(facts[n] ORDER BY n) INTO accepted
-    FROM generate_subscripts(outcomes, 1) AS n WHERE (outcomes[n]).status = 'accepted';
+    -- Whose is each reference now: ours, an earlier event of the same content, or somebody else's?
+    SELECT array_agg(ROW(
+            f.ord,
+            CASE WHEN r.target = f.event_id THEN 'accepted' WHEN r.digest = f.digest THEN 'replayed' ELSE 'rejected' END,
+            CASE WHEN r.target IS NULL THEN f.refusal
+                 WHEN r.target <> f.event_id AND r.digest <> f.digest THEN 'reference_conflict' END,
+            r.target, NULL)::points_awarded),
+        array_agg(f) FILTER (WHERE r.target = f.event_id)
+    INTO outcomes, accepted
+    FROM unnest(facts) AS f
+    LEFT JOIN points_reference r ON r.source = of_source AND r.operation = 'event' AND r.reference = f.reference;
 
     IF accepted IS NOT NULL THEN
         PERFORM points_lock((SELECT array_agg(DISTINCT f.member_id) FROM unnest(accepted) AS f));
@@ -141,9 +137,8 @@ BEGIN
             items, source, reference, tier, labels, is_first)
         OVERRIDING SYSTEM VALUE
         SELECT f.event_id, f.member_id, f.type, f.occurred_at, at, f.amount_minor, f.gross_minor, f.currency, f.channel,
-               f.store, f.attributes, f.items, of_source, o.reference, f.tier, to_jsonb(f.labels), f.is_first
-        FROM unnest(accepted) AS f
-        JOIN (SELECT (facts[n]).event_id, refs[n] AS reference FROM generate_subscripts(refs, 1) AS n) o ON o.event_id = f.event_id;
+               f.store, f.attributes, f.items, of_source, f.reference, f.tier, to_jsonb(f.labels), f.is_first
+        FROM unnest(accepted) AS f;
 
         -- The one row that members share, locked last before the decision that reads it.
         PERFORM FROM points_rulebudget g JOIN points_earningrule r ON r.id = g.rule_id
@@ -164,41 +159,38 @@ BEGIN
 
         SELECT array_agg(ROW(
                 f.member_id, v.point_type_id, 'accrual', 'issued', CASE WHEN v.matures_at > at THEN 'pending' ELSE 'available' END,
-                v.points, of_source, o.reference, v.rule_id, f.event_id, v.rule_id, NULL, of_actor, '', '', f.occurred_at, at,
-                coalesce(v.matures_at, f.occurred_at), v.expires_at)::points_posting ORDER BY v.n)
+                v.points, of_source, f.reference, v.rule_id, f.event_id, v.rule_id, NULL, of_actor, '', '', f.occurred_at, at,
+                coalesce(v.matures_at, f.occurred_at), v.expires_at)::points_posting)
         INTO postings
-        FROM unnest(verdicts) WITH ORDINALITY AS v (
-            ord, rule_id, point_type_id, matched, rounded, stands, points, occurs_on, matures_at, expires_at, conditions, arithmetic, limits, n)
-        JOIN unnest(accepted) AS f ON f.ord = v.ord
-        JOIN (SELECT (facts[n]).event_id, refs[n] AS reference FROM generate_subscripts(refs, 1) AS n) o ON o.event_id = f.event_id;
+        FROM unnest(verdicts) AS v JOIN unnest(accepted) AS f ON f.ord = v.ord;
 
         FOR chunk IN 0 .. (cardinality(postings) - 1) / 10000 LOOP
             posted := posted || ARRAY(
                 SELECT ROW(p.ord + chunk * 10000, p.status, p.code, p.entry_id, p.points, p.available)::points_posted
                 FROM points_post(postings[chunk * 10000 + 1 : (chunk + 1) * 10000]) p);
         END LOOP;
-        IF EXISTS (SELECT FROM unnest(posted) AS p WHERE p.status <> 'posted') THEN
-            RAISE EXCEPTION 'an award was refused: %', (SELECT p.code FROM unnest(posted) AS p WHERE p.status <> 'posted' LIMIT 1)
+        SELECT p.code INTO refused FROM unnest(posted) AS p WHERE p.status <> 'posted' LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'an award was refused: %', refused
                 USING ERRCODE = 'serialization_failure', HINT = 'Send the batch again.';
         END IF;
     END IF;
 
     RETURN QUERY
-    SELECT (o).ord, (o).status, (o).code, (o).event_id, w.awards
-    FROM generate_subscripts(outcomes, 1) AS n
-    CROSS JOIN LATERAL (SELECT outcomes[n] AS o) x
+    SELECT o.ord, o.status, o.code, o.event_id, w.awards
+    FROM unnest(outcomes) AS o
     LEFT JOIN (
         SELECT g.event_id, jsonb_agg(jsonb_build_object(
                 'type', t.code, 'rule', g.rule_id, 'points', g.points, 'entry', p.entry_id,
                 'pending', g.to_account = 'pending', 'expires_at', g.expires_at) ORDER BY p.ord) AS awards
-        FROM unnest(postings) WITH ORDINALITY AS g (
+        FROM unnest(CASE WHEN told THEN postings END) WITH ORDINALITY AS g (
             member_id, point_type_id, kind, from_account, to_account, points, source, reference, line, event_id, rule_id,
             corrects, actor, reason, note, occurred_at, recorded_at, available_at, expires_at, n)
         JOIN unnest(posted) AS p ON p.ord = g.n
         JOIN points_pointtype t ON t.id = g.point_type_id
         GROUP BY g.event_id
-    ) w ON w.event_id = (o).event_id AND (o).status = 'accepted'
-    ORDER BY (o).ord;
+    ) w ON w.event_id = o.event_id AND o.status = 'accepted'
+    ORDER BY o.ord;
 END $$;
 
 -- What events would award, and why: the same reading, the same decision, nothing stored.
@@ -206,7 +198,7 @@ CREATE FUNCTION points_preview(events jsonb, zone text, mode text DEFAULT 'previ
 RETURNS SETOF points_verdict LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY SELECT v.* FROM points_evaluate(points_mark_first(ARRAY(
-        SELECT f.fact FROM points_read_facts(events, false) f WHERE f.refusal IS NULL)), zone, mode, only_rules) v;
+        SELECT f FROM unnest(points_read_facts(events, false)) AS f WHERE f.refusal IS NULL)), zone, mode, only_rules) v;
 END $$;
 
 -- Stored events as the facts the rules saw when they came.
@@ -216,7 +208,7 @@ LANGUAGE sql STABLE AS $$
             e.id - from_event, e.id, e.member_id, e.type, e.occurred_at, e.amount_minor, e.gross_minor, e.currency, e.channel,
             e.store, e.attributes, e.items, e.tier,
             CASE WHEN jsonb_typeof(e.labels) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(e.labels)) END,
-            m.birth_month, e.is_first)::points_fact ORDER BY e.id), '{}')
+            m.birth_month, e.is_first, e.reference, NULL, NULL)::points_fact ORDER BY e.id), '{}')
     FROM points_event e JOIN members_member m ON m.id = e.member_id
     WHERE e.id BETWEEN from_event AND to_event AND (of_member IS NULL OR e.member_id = of_member)
         AND e.type <> 'refund'

@@ -27,7 +27,10 @@ CREATE TYPE points_fact AS (
     tier text,
     labels text[],
     birth_month int,
-    is_first boolean
+    is_first boolean,
+    reference text,
+    digest bytea,
+    refusal text              -- why it cannot be taken, as far as the reading tells
 );
 
 CREATE TYPE points_verdict AS (
@@ -112,44 +115,52 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN asked THEN jsonb_build_object('condition', name, 'expected', expected, 'actual', actual, 'holds', holds) END
 $$;
 
+-- Whole points of an exact number, the way the rule rounds.
+CREATE FUNCTION points_round(exact numeric, rounding text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE rounding WHEN 'floor' THEN floor(exact) WHEN 'ceil' THEN ceil(exact) ELSE round(exact) END::bigint
+$$;
+
 CREATE FUNCTION points_evaluate(facts points_fact[], zone text, mode text, only_rules bigint[] DEFAULT NULL)
 RETURNS SETOF points_verdict LANGUAGE plpgsql STABLE
 -- The rules are few and the facts come as an array: one plan fits all, and planning costs more than one event's work.
-SET plan_cache_mode = 'force_generic_plan' AS $$
+SET plan_cache_mode = 'force_generic_plan' SET work_mem = '32MB' AS $$
 DECLARE
     told boolean := mode <> 'award';
 BEGIN
     RETURN QUERY
-    WITH judged AS MATERIALIZED (
+    WITH judged AS (
         -- Every fact beside every rule in force, one boolean a condition.
-        SELECT f.ord, f.event_id, f.member_id, f.occurred_at, f.tier, f.currency AS fact_currency, f.amount_minor, f.gross_minor,
-            l.local_at::date AS occurs_on, r.*, i.items_minor,
-            CASE r.amount_basis
-                WHEN 'items' THEN i.items_minor WHEN 'gross' THEN coalesce(f.gross_minor, f.amount_minor) ELSE f.amount_minor
-            END AS basis_minor,
-            (cardinality(r.event_types) = 0 OR f.type = ANY (r.event_types)) AS ok_type,
-            (r.currency = '' OR r.currency = f.currency) AS ok_currency,
-            (r.amount_from_minor IS NULL OR coalesce(f.amount_minor >= r.amount_from_minor, false)) AS ok_from,
-            (r.amount_below_minor IS NULL OR coalesce(f.amount_minor < r.amount_below_minor, false)) AS ok_below,
-            (cardinality(r.channels) = 0 OR f.channel = ANY (r.channels)) AS ok_channel,
-            (cardinality(r.stores) = 0 OR f.store = ANY (r.stores)) AS ok_store,
-            (cardinality(r.categories) = 0 OR coalesce(i.categories && r.categories::text[], false)) AS ok_category,
-            (cardinality(r.tiers) = 0 OR f.tier = ANY (r.tiers)) AS ok_tier,
-            (cardinality(r.segments) = 0 OR coalesce(f.labels && r.segments::text[], false)) AS ok_segment,
-            (cardinality(r.weekdays) = 0 OR extract(isodow FROM l.local_at)::smallint = ANY (r.weekdays)) AS ok_weekday,
+        SELECT f.ord, f.event_id, f.member_id, f.occurred_at, f.tier, l.local_at,
+            r.id, r.point_type_id, r.award_kind, r.is_base, r.points, r.per_minor, r.rounding, r.priority, r.stacking_group,
+            r.cap_day, r.cap_week, r.cap_month, r.cap_lifetime, r.budget, r.pending_days, r.expiry_policy, r.expiry_value,
+            r.expiry_on, coalesce((r.tier_multipliers ->> f.tier)::numeric, 1) AS tier_factor, r.amount_basis,
             CASE
-                WHEN r.hour_from IS NULL AND r.hour_below IS NULL THEN true
-                WHEN coalesce(r.hour_from, 0) < coalesce(r.hour_below, 24)
-                    THEN extract(hour FROM l.local_at) >= coalesce(r.hour_from, 0) AND extract(hour FROM l.local_at) < coalesce(r.hour_below, 24)
-                ELSE extract(hour FROM l.local_at) >= r.hour_from OR extract(hour FROM l.local_at) < r.hour_below -- over midnight
-            END AS ok_hour,
-            (NOT r.first_ever OR f.is_first) AS ok_first,
-            (NOT r.birthday_month OR coalesce(f.birth_month = extract(month FROM l.local_at), false)) AS ok_birthday,
-            (r.attributes_contain IS NULL OR coalesce(f.attributes @> r.attributes_contain, false)) AS ok_contain,
-            CASE WHEN r.attributes_path = '' THEN true ELSE coalesce(f.attributes @@ r.attributes_path::jsonpath, false) END AS ok_path,
-            f.channel AS fact_channel, f.store AS fact_store, f.type AS fact_type, to_jsonb(f.labels) AS fact_labels,
-            f.attributes AS fact_attributes, i.categories AS fact_categories, l.local_at, f.is_first AS fact_first,
-            f.birth_month AS fact_birth_month
+                WHEN r.amount_basis = 'gross' THEN coalesce(f.gross_minor, f.amount_minor)
+                WHEN r.amount_basis = 'net' THEN f.amount_minor
+                WHEN f.items IS NOT NULL THEN (
+                    SELECT sum((item ->> 'amount_minor')::bigint) FROM jsonb_array_elements(f.items) AS item
+                    WHERE cardinality(r.categories) = 0 OR item ->> 'category' = ANY (r.categories))::bigint
+            END AS basis_minor,
+            c.*,
+            CASE WHEN told THEN jsonb_path_query_array(jsonb_build_array(
+                points_condition('event_type', cardinality(r.event_types) > 0, to_jsonb(r.event_types), to_jsonb(f.type), c.ok_type),
+                points_condition('currency', r.currency <> '', to_jsonb(r.currency), to_jsonb(f.currency), c.ok_currency),
+                points_condition('amount_from', r.amount_from_minor IS NOT NULL, to_jsonb(r.amount_from_minor), to_jsonb(f.amount_minor), c.ok_from),
+                points_condition('amount_below', r.amount_below_minor IS NOT NULL, to_jsonb(r.amount_below_minor), to_jsonb(f.amount_minor), c.ok_below),
+                points_condition('channel', cardinality(r.channels) > 0, to_jsonb(r.channels), to_jsonb(f.channel), c.ok_channel),
+                points_condition('store', cardinality(r.stores) > 0, to_jsonb(r.stores), to_jsonb(f.store), c.ok_store),
+                points_condition('category', cardinality(r.categories) > 0, to_jsonb(r.categories),
+                    (SELECT jsonb_agg(DISTINCT item -> 'category') FROM jsonb_array_elements(f.items) AS item), c.ok_category),
+                points_condition('tier', cardinality(r.tiers) > 0, to_jsonb(r.tiers), to_jsonb(f.tier), c.ok_tier),
+                points_condition('segment', cardinality(r.segments) > 0, to_jsonb(r.segments), to_jsonb(f.labels), c.ok_segment),
+                points_condition('weekday', cardinality(r.weekdays) > 0, to_jsonb(r.weekdays), to_jsonb(extract(isodow FROM l.local_at)::int), c.ok_weekday),
+                points_condition('hour', r.hour_from IS NOT NULL OR r.hour_below IS NOT NULL, jsonb_build_array(r.hour_from, r.hour_below),
+                    to_jsonb(extract(hour FROM l.local_at)::int), c.ok_hour),
+                points_condition('first_ever', r.first_ever, 'true', to_jsonb(f.is_first), c.ok_first),
+                points_condition('birthday_month', r.birthday_month, to_jsonb(extract(month FROM l.local_at)::int), to_jsonb(f.birth_month), c.ok_birthday),
+                points_condition('attributes_contain', r.attributes_contain IS NOT NULL, r.attributes_contain, f.attributes, c.ok_contain),
+                points_condition('attributes_path', r.attributes_path <> '', to_jsonb(r.attributes_path), f.attributes, c.ok_path)
+            ), '$[*] ? (@ != null)') END AS conditions
         FROM unnest(facts) AS f
         CROSS JOIN LATERAL (SELECT f.occurred_at AT TIME ZONE zone AS local_at) l
         JOIN points_earningrule r ON CASE
@@ -157,29 +168,47 @@ BEGIN
             ELSE r.status IN ('active', 'retired')
         END AND f.occurred_at >= r.valid_from AND (r.valid_until IS NULL OR f.occurred_at < r.valid_until)
             AND (told OR cardinality(r.event_types) = 0 OR f.type = ANY (r.event_types))
-        LEFT JOIN LATERAL (
-            SELECT sum((item ->> 'amount_minor')::bigint) FILTER (
-                       WHERE cardinality(r.categories) = 0 OR item ->> 'category' = ANY (r.categories))::bigint AS items_minor,
-                   array_agg(DISTINCT item ->> 'category') AS categories
-            FROM jsonb_array_elements(f.items) AS item
-        ) i ON f.items IS NOT NULL AND (cardinality(r.categories) > 0 OR r.amount_basis = 'items')
+        CROSS JOIN LATERAL (SELECT
+            (cardinality(r.event_types) = 0 OR f.type = ANY (r.event_types)) AS ok_type,
+            (r.currency = '' OR r.currency = f.currency) AS ok_currency,
+            (r.amount_from_minor IS NULL OR coalesce(f.amount_minor >= r.amount_from_minor, false)) AS ok_from,
+            (r.amount_below_minor IS NULL OR coalesce(f.amount_minor < r.amount_below_minor, false)) AS ok_below,
+            (cardinality(r.channels) = 0 OR f.channel = ANY (r.channels)) AS ok_channel,
+            (cardinality(r.stores) = 0 OR f.store = ANY (r.stores)) AS ok_store,
+            (cardinality(r.categories) = 0 OR (f.items IS NOT NULL AND EXISTS (
+                SELECT FROM jsonb_array_elements(f.items) AS item WHERE item ->> 'category' = ANY (r.categories)))) AS ok_category,
+            (cardinality(r.tiers) = 0 OR coalesce(f.tier = ANY (r.tiers), false)) AS ok_tier,
+            (cardinality(r.segments) = 0 OR coalesce(f.labels && r.segments::text[], false)) AS ok_segment,
+            (cardinality(r.weekdays) = 0 OR extract(isodow FROM l.local_at)::smallint = ANY (r.weekdays)) AS ok_weekday,
+            CASE
+                WHEN r.hour_from IS NULL AND r.hour_below IS NULL THEN true
+                WHEN coalesce(r.hour_from, 0) < coalesce(r.hour_below, 24) THEN
+                    extract(hour FROM l.local_at) >= coalesce(r.hour_from, 0) AND extract(hour FROM l.local_at) < coalesce(r.hour_below, 24)
+                ELSE extract(hour FROM l.local_at) >= r.hour_from OR extract(hour FROM l.local_at) < r.hour_below -- over midnight
+            END AS ok_hour,
+            (NOT r.first_ever OR f.is_first) AS ok_first,
+            (NOT r.birthday_month OR coalesce(f.birth_month = extract(month FROM l.local_at), false)) AS ok_birthday,
+            (r.attributes_contain IS NULL OR coalesce(f.attributes @> r.attributes_contain, false)) AS ok_contain,
+            CASE WHEN r.attributes_path = '' THEN true ELSE coalesce(f.attributes @@ r.attributes_path::jsonpath, false) END AS ok_path
+            OFFSET 0
+        ) c
     ), matched AS (
-        SELECT j.*,
+        SELECT j.*, j.local_at::date AS occurs_on,
             ok_type AND ok_currency AND ok_from AND ok_below AND ok_channel AND ok_store AND ok_category AND ok_tier
-                AND ok_segment AND ok_weekday AND ok_hour AND ok_first AND ok_birthday AND ok_contain AND ok_path AS fits,
-            coalesce((j.tier_multipliers ->> j.tier)::numeric, 1) AS tier_factor
+                AND ok_segment AND ok_weekday AND ok_hour AND ok_first AND ok_birthday AND ok_contain AND ok_path AS fits
         FROM judged j
     ), firsts AS (
-        -- Rates and fixed points, before campaigns multiply them.
-        SELECT m.*,
+        -- Rates and fixed points, before campaigns multiply them. Multiply first, divide last: the quotient is exact or floored once.
+        SELECT m.ord, m.event_id, m.member_id, m.occurred_at, m.tier, m.local_at, m.occurs_on, m.fits, m.id, m.point_type_id, m.award_kind,
+            m.is_base, m.points, m.per_minor, m.rounding, m.priority, m.stacking_group, m.cap_day, m.cap_week, m.cap_month,
+            m.cap_lifetime, m.budget, m.pending_days, m.expiry_policy, m.expiry_value, m.expiry_on, m.tier_factor,
+            m.amount_basis, m.basis_minor, m.conditions,
             CASE WHEN NOT fits OR award_kind = 'multiplier' THEN 0
                  WHEN award_kind = 'fixed' THEN m.points * tier_factor
                  ELSE coalesce(basis_minor, 0) * m.points * tier_factor / per_minor END AS raw
         FROM matched m WHERE fits OR told
     ), rounded_firsts AS (
-        SELECT f.*,
-            CASE f.rounding WHEN 'floor' THEN floor(f.raw) WHEN 'ceil' THEN ceil(f.raw) ELSE round(f.raw) END::bigint AS first_points
-        FROM firsts f
+        SELECT f.*, points_round(f.raw, f.rounding) AS first_points FROM (SELECT * FROM firsts OFFSET 0) f OFFSET 0 -- each computed once
     ), stacked AS (
         SELECT f.*,
             f.stacking_group = '' OR row_number() OVER (
@@ -191,34 +220,26 @@ BEGIN
         SELECT s.*, coalesce(sum(s.first_points) FILTER (WHERE s.is_base AND s.best) OVER (PARTITION BY s.ord, s.point_type_id), 0) AS base_points
         FROM stacked s
     ), computed AS (
-        SELECT b.*,
-            CASE WHEN b.award_kind <> 'multiplier' OR NOT b.fits THEN b.raw
-                 ELSE b.base_points * (b.points * b.tier_factor - 1) END AS exact,
-            CASE WHEN b.award_kind <> 'multiplier' THEN b.first_points
-                 WHEN NOT b.fits THEN 0
-                 ELSE greatest(0, CASE b.rounding
-                    WHEN 'floor' THEN floor(b.base_points * (b.points * b.tier_factor - 1))
-                    WHEN 'ceil' THEN ceil(b.base_points * (b.points * b.tier_factor - 1))
-                    ELSE round(b.base_points * (b.points * b.tier_factor - 1)) END)::bigint
-            END AS wanted
+        SELECT b.*, CASE WHEN b.award_kind = 'multiplier' AND b.fits
+            THEN greatest(0, b.base_points * (b.points * b.tier_factor - 1)) ELSE b.raw END AS exact
         FROM based b
-    ), asked AS (
-        SELECT c.*, CASE WHEN c.fits AND c.best THEN c.wanted ELSE 0 END AS asked,
+    ), wanted AS (
+        SELECT c.*, points_round(c.exact, c.rounding) AS wanted,
             (c.cap_day IS NOT NULL OR c.cap_week IS NOT NULL OR c.cap_month IS NOT NULL OR c.cap_lifetime IS NOT NULL) AS capped
-        FROM computed c
-        WHERE told OR (c.best AND c.wanted > 0)
+        FROM computed c OFFSET 0
     ), counted AS (
-        SELECT a.*, CASE WHEN a.capped THEN ARRAY[
-                CASE WHEN a.cap_day IS NULL THEN 0 ELSE points_used(mode, a.id, a.member_id, 'day', a.occurs_on, zone, a.event_id) END,
-                CASE WHEN a.cap_week IS NULL THEN 0 ELSE points_used(mode, a.id, a.member_id, 'week', date_trunc('week', a.occurs_on)::date, zone, a.event_id) END,
-                CASE WHEN a.cap_month IS NULL THEN 0 ELSE points_used(mode, a.id, a.member_id, 'month', date_trunc('month', a.occurs_on)::date, zone, a.event_id) END,
-                CASE WHEN a.cap_lifetime IS NULL THEN 0 ELSE points_used(mode, a.id, a.member_id, 'lifetime', '0001-01-01', zone, a.event_id) END
+        SELECT w.*, CASE WHEN w.fits AND w.best THEN w.wanted ELSE 0 END AS asked,
+            CASE WHEN w.capped THEN ARRAY[
+                CASE WHEN w.cap_day IS NULL THEN 0 ELSE points_used(mode, w.id, w.member_id, 'day', w.occurs_on, zone, w.event_id) END,
+                CASE WHEN w.cap_week IS NULL THEN 0 ELSE points_used(mode, w.id, w.member_id, 'week', date_trunc('week', w.occurs_on)::date, zone, w.event_id) END,
+                CASE WHEN w.cap_month IS NULL THEN 0 ELSE points_used(mode, w.id, w.member_id, 'month', date_trunc('month', w.occurs_on)::date, zone, w.event_id) END,
+                CASE WHEN w.cap_lifetime IS NULL THEN 0 ELSE points_used(mode, w.id, w.member_id, 'lifetime', '0001-01-01', zone, w.event_id) END
             ] END AS used_before
-        FROM asked a
+        FROM wanted w
+        WHERE told OR (w.best AND w.wanted > 0)
     ), trimmed AS (
-        SELECT c.*, CASE WHEN c.capped THEN points_trim(
-                c.asked, c.occurs_on, ARRAY[c.cap_day, c.cap_week, c.cap_month, c.cap_lifetime], c.used_before
-            ) OVER (PARTITION BY c.id, c.member_id, c.capped ORDER BY c.occurred_at, c.ord ROWS UNBOUNDED PRECEDING) END AS cap_state
+        SELECT c.*, points_trim(c.asked, c.occurs_on, ARRAY[c.cap_day, c.cap_week, c.cap_month, c.cap_lifetime], c.used_before)
+            FILTER (WHERE c.capped) OVER (PARTITION BY c.id, c.member_id ORDER BY c.occurred_at, c.ord ROWS UNBOUNDED PRECEDING) AS cap_state
         FROM counted c
     ), within_caps AS (
         SELECT t.*, CASE WHEN t.capped THEN t.cap_state[8] ELSE t.asked END AS capped_points,
@@ -240,23 +261,7 @@ BEGIN
         CASE WHEN d.pending_days > 0 THEN (date_trunc('day', d.local_at) + make_interval(days => d.pending_days)) AT TIME ZONE zone END,
         CASE WHEN d.expiry_policy <> '' THEN points_expires_at(d.expiry_policy, d.expiry_value, d.expiry_on, d.occurred_at, zone)
              ELSE points_expires_at(t.expiry_policy, t.expiry_value, t.expiry_on, d.occurred_at, zone) END,
-        CASE WHEN told THEN jsonb_path_query_array(jsonb_build_array(
-            points_condition('event_type', cardinality(d.event_types) > 0, to_jsonb(d.event_types), to_jsonb(d.fact_type), d.ok_type),
-            points_condition('currency', d.currency <> '', to_jsonb(d.currency), to_jsonb(d.fact_currency), d.ok_currency),
-            points_condition('amount_from', d.amount_from_minor IS NOT NULL, to_jsonb(d.amount_from_minor), to_jsonb(d.amount_minor), d.ok_from),
-            points_condition('amount_below', d.amount_below_minor IS NOT NULL, to_jsonb(d.amount_below_minor), to_jsonb(d.amount_minor), d.ok_below),
-            points_condition('channel', cardinality(d.channels) > 0, to_jsonb(d.channels), to_jsonb(d.fact_channel), d.ok_channel),
-            points_condition('store', cardinality(d.stores) > 0, to_jsonb(d.stores), to_jsonb(d.fact_store), d.ok_store),
-            points_condition('category', cardinality(d.categories) > 0, to_jsonb(d.categories), to_jsonb(d.fact_categories), d.ok_category),
-            points_condition('tier', cardinality(d.tiers) > 0, to_jsonb(d.tiers), to_jsonb(d.tier), d.ok_tier),
-            points_condition('segment', cardinality(d.segments) > 0, to_jsonb(d.segments), d.fact_labels, d.ok_segment),
-            points_condition('weekday', cardinality(d.weekdays) > 0, to_jsonb(d.weekdays), to_jsonb(extract(isodow FROM d.local_at)::int), d.ok_weekday),
-            points_condition('hour', d.hour_from IS NOT NULL OR d.hour_below IS NOT NULL, jsonb_build_array(d.hour_from, d.hour_below), to_jsonb(extract(hour FROM d.local_at)::int), d.ok_hour),
-            points_condition('first_ever', d.first_ever, 'true', to_jsonb(d.fact_first), d.ok_first),
-            points_condition('birthday_month', d.birthday_month, to_jsonb(extract(month FROM d.local_at)::int), to_jsonb(d.fact_birth_month), d.ok_birthday),
-            points_condition('attributes_contain', d.attributes_contain IS NOT NULL, d.attributes_contain, d.fact_attributes, d.ok_contain),
-            points_condition('attributes_path', d.attributes_path <> '', to_jsonb(d.attributes_path), d.fact_attributes, d.ok_path)
-        ), '$[*] ? (@ != null)') END,
+        d.conditions,
         CASE WHEN told THEN jsonb_build_object(
             'award', d.award_kind, 'points', d.points, 'per_minor', d.per_minor, 'basis', d.amount_basis,
             'basis_minor', d.basis_minor, 'tier', d.tier, 'tier_multiplier', d.tier_factor, 'base_points', d.base_points,

@@ -62,6 +62,7 @@ ALTER TABLE points_entry DROP CONSTRAINT points_entry_pkey, ADD PRIMARY KEY (id,
 ALTER TABLE points_lot DROP CONSTRAINT points_lot_pkey, ADD PRIMARY KEY (id, member_id);
 ALTER TABLE points_event DROP CONSTRAINT points_event_pkey, ADD PRIMARY KEY (id, member_id);
 ALTER TABLE points_entry
+    ADD CONSTRAINT entry_balance FOREIGN KEY (member_id, point_type_id) REFERENCES points_balance (member_id, point_type_id),
     ADD CONSTRAINT entry_event FOREIGN KEY (event_id, member_id) REFERENCES points_event (id, member_id),
     ADD CONSTRAINT entry_corrects FOREIGN KEY (corrects, member_id) REFERENCES points_entry (id, member_id);
 ALTER TABLE points_event
@@ -109,7 +110,7 @@ CREATE TRIGGER points_rule_is_settled BEFORE UPDATE OR DELETE ON points_earningr
     FOR EACH ROW WHEN (OLD.status IN ('active', 'retired')) EXECUTE FUNCTION points_rule_is_settled();
 
 ALTER FUNCTION points_post(points_posting[], boolean) OWNER TO laurel_ledger;
-ALTER FUNCTION points_award(jsonb, text, text, timestamptz, text) OWNER TO laurel_ledger;
+ALTER FUNCTION points_award(jsonb, text, text, timestamptz, text, boolean) OWNER TO laurel_ledger;
 ALTER FUNCTION points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz) OWNER TO laurel_ledger;
 ALTER FUNCTION points_claim(text, text, text, bigint, bytea, bigint) OWNER TO laurel_ledger;
 ALTER FUNCTION points_open_balances() OWNER TO laurel_ledger;
@@ -120,10 +121,13 @@ DECLARE
 BEGIN
     -- A function with its owner's rights looks nothing up where others can write.
     FOREACH signature IN ARRAY ARRAY[
-        'points_post(points_posting[], boolean)', 'points_award(jsonb, text, text, timestamptz, text)',
+        'points_post(points_posting[], boolean)', 'points_award(jsonb, text, text, timestamptz, text, boolean)',
         'points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz)',
         'points_claim(text, text, text, bigint, bytea, bigint)', 'points_open_balances()', 'points_open_budget()'
     ] LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', signature, current_schema());
+        -- Every look-up here is by key. A plan made while the tables were empty would scan them, and a session keeps its plans.
+        EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', signature);
+        EXECUTE format('ALTER FUNCTION %s SET jit = off', signature);
     END LOOP;
 END $$;

@@ -8,7 +8,7 @@ ALTER TABLE points_hold DROP CONSTRAINT hold_entry;
 ALTER TABLE points_draw DROP CONSTRAINT draw_lot, DROP CONSTRAINT draw_entry;
 ALTER TABLE points_lot DROP CONSTRAINT lot_entry;
 ALTER TABLE points_event DROP CONSTRAINT event_refund_of;
-ALTER TABLE points_entry DROP CONSTRAINT entry_corrects, DROP CONSTRAINT entry_event;
+ALTER TABLE points_entry DROP CONSTRAINT entry_balance, DROP CONSTRAINT entry_corrects, DROP CONSTRAINT entry_event;
 ALTER TABLE points_event DROP CONSTRAINT points_event_pkey, ADD PRIMARY KEY (id);
 ALTER TABLE points_lot DROP CONSTRAINT points_lot_pkey, ADD PRIMARY KEY (id);
 ALTER TABLE points_entry DROP CONSTRAINT points_entry_pkey, ADD PRIMARY KEY (id);

@@ -434,7 +434,7 @@ BEGIN
         LEFT JOIN points_entry k ON k.member_id = g.member_id AND k.source = g.source AND k.kind = 'accrual'
             AND k.reference = g.reference AND k.line = g.at_line
     ), numbered AS MATERIALIZED (
-        SELECT j.*, nextval(pg_get_serial_sequence('points_entry', 'id')) AS id,
+        SELECT j.*, nextval('points_entry_id_seq') AS id,
                h.head_digest, h.head_seq + row_number() OVER member_order AS seq,
                (j.available_before + sum(CASE WHEN j.to_account = 'available' THEN j.points ELSE 0 END) OVER type_order)::bigint AS available_after
         FROM judged j JOIN heads h ON h.member_id = j.member_id
@@ -534,7 +534,7 @@ BEGIN
         FROM points_balance b WHERE b.member_id IN (SELECT g.member_id FROM given g)
         ORDER BY b.member_id, b.head_seq DESC
     ), numbered AS MATERIALIZED (
-        SELECT j.*, s.moved, s.draws, nextval(pg_get_serial_sequence('points_entry', 'id')) AS id,
+        SELECT j.*, s.moved, s.draws, nextval('points_entry_id_seq') AS id,
                h.head_digest, h.head_seq + row_number() OVER (PARTITION BY j.member_id ORDER BY j.ord) AS seq,
                j.available_before + CASE WHEN j.kind = 'expiry' THEN -s.moved ELSE s.moved END AS available_after
         FROM judged j JOIN sums s ON s.ord = j.ord JOIN heads h ON h.member_id = j.member_id
