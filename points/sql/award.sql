@@ -140,9 +140,16 @@ BEGIN
                f.store, f.attributes, f.items, of_source, f.reference, f.tier, to_jsonb(f.labels), f.is_first
         FROM unnest(accepted) AS f;
 
-        -- The one row that members share, locked last before the decision that reads it.
+        -- The one row that members share, locked last before the decision that reads it, and only when these facts
+        -- may draw on it.
         PERFORM FROM points_rulebudget g JOIN points_earningrule r ON r.id = g.rule_id
-        WHERE r.status IN ('active', 'retired') ORDER BY g.rule_id FOR UPDATE OF g;
+        WHERE r.status IN ('active', 'retired') AND EXISTS (
+            SELECT FROM unnest(accepted) AS f
+            WHERE (cardinality(r.event_types) = 0 OR f.type = ANY (r.event_types))
+                AND (cardinality(r.channels) = 0 OR f.channel = ANY (r.channels))
+                AND (cardinality(r.stores) = 0 OR f.store = ANY (r.stores))
+                AND f.occurred_at >= r.valid_from AND (r.valid_until IS NULL OR f.occurred_at < r.valid_until))
+        ORDER BY g.rule_id FOR UPDATE OF g;
 
         SELECT array_agg(v), coalesce(bool_or(r.cap_day IS NOT NULL OR r.cap_week IS NOT NULL OR r.cap_month IS NOT NULL
                    OR r.cap_lifetime IS NOT NULL OR r.budget IS NOT NULL), false)

@@ -129,5 +129,8 @@ BEGIN
         -- Every look-up here is by key. A plan made while the tables were empty would scan them, and a session keeps its plans.
         EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', signature);
         EXECUTE format('ALTER FUNCTION %s SET jit = off', signature);
+        -- A role that may only read must not write through them.
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', signature);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, session_user);
     END LOOP;
 END $$;
