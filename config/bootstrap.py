@@ -36,6 +36,7 @@ WITHOUT_DATABASE = {
     "--help",
     "-h",
     "--version",
+    "check",
     "collectstatic",
     "compilemessages",
     "help",

@@ -2,14 +2,11 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,6 +14,7 @@ import psycopg
 import pytest
 
 from config import embedded, folders
+from tests.config.conftest import wait_until_stopped
 
 pytestmark = pytest.mark.server
 
@@ -31,14 +29,8 @@ with embedded.lease(Path(sys.argv[1])) as lease:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """Give a folder that the server's user can come to also when root runs the tests: pytest's own are closed."""
-    parent = Path(tempfile.mkdtemp(prefix="laurel-embedded-"))
-    parent.chmod(0o755)
-    yield parent / "postgres"
-    if (parent / "postgres").is_dir():
-        wait_until_stopped(parent / "postgres")
-    shutil.rmtree(parent)
+def folder(data_folder: Path) -> Path:
+    return data_folder / "postgres"
 
 
 def state_of(folder: Path) -> dict[str, str]:
@@ -46,13 +38,10 @@ def state_of(folder: Path) -> dict[str, str]:
     return state
 
 
-def wait_until_stopped(folder: Path) -> None:
-    with embedded.open_lock(folder, "supervisor.lock") as lock:
-        deadline = time.monotonic() + 20
-        while not embedded.try_lock(lock):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    assert not (folder / "server.json").exists()
+def kill(pid: str) -> None:
+    process = psutil.Process(int(pid))
+    process.kill()
+    process.wait(10)
 
 
 def query(url: str, sql: str) -> object:
@@ -154,7 +143,7 @@ def test_a_killed_supervisor_takes_the_server_with_it_and_the_next_command_recov
     with embedded.lease(folder) as lease:
         execute(lease.url, "CREATE TABLE kept AS SELECT 42 AS answer")
         state = state_of(folder)
-        os.kill(int(state["supervisor"]), signal.SIGKILL)
+        kill(state["supervisor"])
 
         with embedded.lease(folder) as again:
             assert query(again.url, "SELECT answer FROM kept") == 42
@@ -166,7 +155,7 @@ def test_server_and_supervisor_killed_at_once_leave_nothing_in_the_way(folder: P
         execute(lease.url, "CREATE TABLE kept AS SELECT 42 AS answer")
         state = state_of(folder)
         os.kill(int(state["server"]), signal.SIGKILL)
-        os.kill(int(state["supervisor"]), signal.SIGKILL)
+        kill(state["supervisor"])
 
     with embedded.lease(folder) as again:
         assert query(again.url, "SELECT answer FROM kept") == 42
