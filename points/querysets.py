@@ -1,16 +1,17 @@
 """Reads of the journal and the books that chain."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import F, Q
 
 if TYPE_CHECKING:
     from members.models import Member
+    from points.models import EarningRule, Entry, Event, Hold, Lot
 
 
-class EventQuerySet(models.QuerySet[Any]):
+class EventQuerySet(models.QuerySet["Event"]):
     """The business facts."""
 
     def of_member(self, member: "Member") -> "EventQuerySet":
@@ -18,21 +19,21 @@ class EventQuerySet(models.QuerySet[Any]):
         return self.filter(member=member).order_by("-occurred_at", "-id")
 
 
-class EntryQuerySet(models.QuerySet[Any]):
+class EntryQuerySet(models.QuerySet["Entry"]):
     """The entries of the books."""
 
     def history(self, member: "Member") -> "EntryQuerySet":
         """Entries of one member, newest first: by the gapless number, never by id."""
         return self.filter(member=member).order_by("-seq")
 
-    def of_event(self, event: Any) -> "EntryQuerySet":
+    def of_event(self, event: "Event") -> "EntryQuerySet":
         """What one event gave, found through its reference, which the entries share."""
         return self.filter(
             member_id=event.member_id, source=event.source, reference=event.reference, event_id=event.id
         ).order_by("seq")
 
 
-class LotQuerySet(models.QuerySet[Any]):
+class LotQuerySet(models.QuerySet["Lot"]):
     """The credits and what is left of them."""
 
     def open_of(self, member: "Member") -> "LotQuerySet":
@@ -40,7 +41,7 @@ class LotQuerySet(models.QuerySet[Any]):
         return self.filter(member=member, is_open=True).order_by(F("expires_at").asc(nulls_last=True), "id")
 
 
-class EarningRuleQuerySet(models.QuerySet[Any]):
+class EarningRuleQuerySet(models.QuerySet["EarningRule"]):
     """The versions of the rules."""
 
     def in_force(self, at: datetime) -> "EarningRuleQuerySet":
@@ -50,7 +51,7 @@ class EarningRuleQuerySet(models.QuerySet[Any]):
         )
 
 
-class HoldQuerySet(models.QuerySet[Any]):
+class HoldQuerySet(models.QuerySet["Hold"]):
     """Points set aside."""
 
     def stale(self, at: datetime) -> "HoldQuerySet":

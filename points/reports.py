@@ -150,7 +150,7 @@ class TrialBalanceLine:
     redeemed: int
     expired: int
     transferred: int
-    cost_per_point: Decimal
+    cost_per_point: Decimal = Decimal(0)
 
     @property
     def total(self) -> int:
@@ -186,10 +186,8 @@ def trial_balance() -> list[TrialBalanceLine]:
         rows = cursor.fetchall()
     types = {one.pk: one for one in PointType.objects.all()}
     return [
-        TrialBalanceLine(
-            types[row[0]].code, str(types[row[0]].name), *row[1:], cost_per_point=types[row[0]].cost_per_point
-        )
-        for row in rows
+        TrialBalanceLine(types[type_id].code, str(types[type_id].name), *sums, cost_per_point=types[type_id].cost_per_point)
+        for type_id, *sums in rows
     ]
 
 

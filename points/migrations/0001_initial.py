@@ -681,7 +681,9 @@ class Migration(migrations.Migration):
                     "is_open",
                     models.GeneratedField(
                         db_persist=True,
-                        expression=models.Q(("remaining__gt", 0)),
+                        expression=models.ExpressionWrapper(
+                            models.Q(remaining__gt=0), output_field=models.BooleanField()
+                        ),
                         output_field=models.BooleanField(),
                         verbose_name="open",
                     ),

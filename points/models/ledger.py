@@ -177,7 +177,7 @@ class Lot(LedgerRow):
     remaining = models.BigIntegerField(_("remaining"))
     is_pending = models.BooleanField(_("pending"), default=False, db_default=False)
     is_open = models.GeneratedField(
-        expression=Q(remaining__gt=0), output_field=models.BooleanField(), db_persist=True, verbose_name=_("open")
+        expression=models.ExpressionWrapper(Q(remaining__gt=0), output_field=models.BooleanField()), output_field=models.BooleanField(), db_persist=True, verbose_name=_("open")
     )
     available_at = models.DateTimeField(_("available at"))
     expires_at = models.DateTimeField(
