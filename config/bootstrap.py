@@ -36,12 +36,10 @@ WITHOUT_DATABASE = {
     "--help",
     "-h",
     "--version",
-    "check",
     "collectstatic",
     "compilemessages",
     "help",
     "makemessages",
-    "spectacular",
     "test",
     "version",
 }
