@@ -1,0 +1,154 @@
+"""The catalogue and the way from a reward to an order."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from config.lib import actor
+from config.lib.errors import DomainError
+from points.actions.spending import InsufficientPoints
+from points.reports import MemberBalance
+from rewards import reports
+from rewards.actions import redeeming
+from rewards.models import RewardKind
+from rewards.portal.access import SOURCE, MemberRequest, member_page
+from rewards.portal.forms import OrderForm, delivery_of
+from rewards.portal.standing import standing
+from rewards.reports import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An offer with the reasons against it in a member's words."""
+
+    offer: Offer
+    reasons: list[str]
+
+
+@member_page
+def show_catalogue(request: MemberRequest) -> HttpResponse:
+    """Show what points buy, with the price for this member, and exactly why something cannot be had."""
+    now, kind = timezone.now(), request.GET.get("kind", "")
+    kind = kind if kind in RewardKind.values else ""
+    wallet = standing(member=request.member, at=now).wallet
+    offers = reports.catalogue(member=request.member, at=now, kind=kind)
+    context = {
+        "shown": [Shown(offer, _reasons(offer, wallet)) for offer in offers],
+        "wallet": wallet,
+        "kinds": [("", _("All")), *((one.value, one.label) for one in RewardKind)],
+        "kind": kind,
+    }
+    return render(request, "portal/catalogue.html", context)
+
+
+@member_page
+def show_reward(request: MemberRequest, code: str) -> HttpResponse:
+    """Show one reward and the form to order it."""
+    offer = _get_offer(request, code)
+    return _render_reward(request, offer, _form(request, offer))
+
+
+@require_POST
+@member_page
+def redeem(request: MemberRequest, code: str) -> HttpResponse:
+    """Ask once more, then redeem. The same form sent again, by a double click or by going back, is the same order."""
+    offer = _get_offer(request, code)
+    form = _form(request, offer)
+    if not form.is_valid():
+        return _render_reward(request, offer, form, status=422)
+    if "confirmed" not in request.POST:
+        return _render_confirmation(request, offer, form)
+    try:
+        done = _redeem(request, offer, form)
+    except DomainError as error:
+        return _render_reward(request, offer, _form(request, offer), status=422, refusal=refusal_text(error))
+    return redirect("order", done.redemption.key)
+
+
+def _redeem(request: MemberRequest, offer: Offer, form: OrderForm) -> redeeming.Redeemed:
+    member = request.member
+    return redeeming.redeem(
+        member=member,
+        reward=offer.reward,
+        variant=form.cleaned_data.get("variant"),
+        quantity=form.cleaned_data.get("quantity", 1),
+        address=form.shipping_address,
+        source=SOURCE,
+        # With the card number in it, nobody can use up the reference of somebody else's form.
+        reference=f"{member.number}:{form.cleaned_data['reference']}",
+        actor=actor.member(member.number),
+        at=timezone.now(),
+    )
+
+
+def refusal_text(error: DomainError) -> str:
+    """Say a refusal to a member: the numbers with their thousands, the reference as what it was, a form sent twice."""
+    if isinstance(error, InsufficientPoints):
+        return _missing(int(error.facts["needed"]) - int(error.facts["available"]))
+    if error.code == "reference_conflict":
+        return _("This form was used already, for something else. Please look at your orders, then begin anew.")
+    return str(error)
+
+
+def _reasons(offer: Offer, wallet: MemberBalance | None) -> list[str]:
+    """Say every reason against an offer; of points, how many are missing rather than how many there are."""
+    have = wallet.available if wallet else 0
+    return [_missing(offer.points - have) if code == InsufficientPoints.code else text for code, text in offer.reasons]
+
+
+def _missing(points: int) -> str:
+    return _("%(missing)s more points needed.") % {"missing": f"{points:,}"}
+
+
+def _get_offer(request: MemberRequest, code: str) -> Offer:
+    offers = reports.catalogue(member=request.member, at=timezone.now())
+    offer = next((one for one in offers if one.reward.code == code), None)
+    if offer is None:
+        raise Http404
+    return offer
+
+
+def _form(request: MemberRequest, offer: Offer) -> OrderForm:
+    """Bind what was sent; otherwise begin a new order with a fresh reference."""
+    member = request.member
+    given: dict[str, Any] = {"data": request.POST} if request.method == "POST" else {}
+    fresh = {
+        "reference": uuid.uuid4().hex,
+        "quantity": 1,
+        "delivery": delivery_of(member),
+        "address": member.address,
+    }
+    variants = [one.variant for one in offer.variants if one.available]
+    return OrderForm(**given, initial=fresh, variants=variants, kind=offer.reward.kind)
+
+
+def _render_reward(
+    request: MemberRequest, offer: Offer, form: OrderForm, *, status: int = 200, refusal: str = ""
+) -> HttpResponse:
+    wallet = standing(member=request.member, at=timezone.now()).wallet
+    reasons = _reasons(offer, wallet)
+    context = {"offer": offer, "form": form, "wallet": wallet, "refusal": refusal, "reasons": reasons}
+    return render(request, "portal/reward.html", context, status=status)
+
+
+def _render_confirmation(request: MemberRequest, offer: Offer, form: OrderForm) -> HttpResponse:
+    wallet = standing(member=request.member, at=timezone.now()).wallet
+    quantity = form.cleaned_data.get("quantity", 1)
+    points = offer.points * quantity
+    context = {
+        "offer": offer,
+        "form": form,
+        "variant": form.cleaned_data.get("variant"),
+        "quantity": quantity,
+        "points": points,
+        "address": form.shipping_address,
+        "wallet": wallet,
+        "left": wallet.available - points if wallet else 0,
+    }
+    return render(request, "portal/confirm.html", context)

@@ -1,0 +1,183 @@
+"""What members fill in; every error names its field and the reason in the member's language."""
+
+import re
+from typing import Any, cast
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.password_validation import validate_password
+from django.utils.translation import gettext_lazy as _
+
+from members.models import Member, User
+from rewards.models import RewardVariant
+
+_LARGEST_QUANTITY = 99
+
+
+def dress(form: forms.BaseForm) -> None:
+    """Give every control the look of the portal."""
+    for field in form.fields.values():
+        if not isinstance(field.widget, (forms.RadioSelect, forms.CheckboxInput)):
+            field.widget.attrs.setdefault("class", "field")
+
+
+class SignInForm(AuthenticationForm):
+    """Card number, phone or e-mail, and the password."""
+
+    error_messages = {
+        "invalid_login": _(
+            "The card number, phone or e-mail and the password do not match. Check both and try again."
+        ),
+        "inactive": _("This membership is not active."),
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        login, password = self.fields["username"], self.fields["password"]
+        login.label = _("Card number, phone or e-mail")
+        login.error_messages["required"] = _("Enter your card number, phone or e-mail.")
+        login.widget.attrs.update(autocomplete="username", autocapitalize="none", spellcheck="false", maxlength=254)
+        password.error_messages["required"] = _("Enter your password.")
+        dress(self)
+
+    def clean_username(self) -> str:
+        """Bring a login into one spelling, so that a lock-out cannot be walked round with spaces and dashes."""
+        login = str(self.cleaned_data["username"]).strip()
+        if "@" in login:
+            return login.casefold()
+        return re.sub(r"[\s().\-–—/]+", "", login) if re.fullmatch(r"[\d\s+().\-–—/]+", login) else login
+
+
+class PasswordForm(forms.Form):
+    """A new password, by somebody who knows the old one."""
+
+    old = forms.CharField(
+        label=_("Present password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        error_messages={"required": _("Enter your present password.")},
+    )
+    new = forms.CharField(
+        label=_("New password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=_("At least 10 characters; a few words in a row are easy to remember and hard to guess."),
+        error_messages={"required": _("Enter a new password.")},
+    )
+    again = forms.CharField(
+        label=_("New password again"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        error_messages={"required": _("Enter the new password a second time.")},
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        dress(self)
+
+    def clean_old(self) -> str:
+        old: str = self.cleaned_data["old"]
+        if not self.user.check_password(old):
+            raise forms.ValidationError(_("This is not your present password."), code="password_wrong")
+        return old
+
+    def clean_new(self) -> str:
+        new: str = self.cleaned_data["new"]
+        validate_password(new, self.user)
+        return new
+
+    def clean_again(self) -> str:
+        again: str = self.cleaned_data["again"]
+        if "new" in self.cleaned_data and again != self.cleaned_data["new"]:
+            raise forms.ValidationError(_("The two new passwords differ."), code="password_differs")
+        return again
+
+
+class LanguageForm(forms.Form):
+    """The language the programme speaks with the member."""
+
+    language = forms.ChoiceField(
+        label=_("Language"),
+        choices=settings.LANGUAGES,
+        error_messages={"invalid_choice": _("The portal does not speak this language.")},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        dress(self)
+
+
+class OrderForm(forms.Form):
+    """What exactly to redeem; `reference` makes the same form sent twice one order."""
+
+    reference = forms.RegexField(regex=r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
+    variant = forms.ModelChoiceField(
+        label=_("Choose"),
+        queryset=RewardVariant.objects.none(),
+        to_field_name="code",
+        empty_label=None,
+        error_messages={
+            "required": _("Choose one of them."),
+            "invalid_choice": _("This choice is not offered any more."),
+        },
+    )
+    quantity = forms.IntegerField(
+        label=_("Quantity"),
+        min_value=1,
+        max_value=_LARGEST_QUANTITY,
+        error_messages={
+            "required": _("Enter how many you want."),
+            "invalid": _("Enter a whole number."),
+            "min_value": _("Quantity: at least %(limit_value)s."),
+            "max_value": _("Quantity: at most %(limit_value)s at a time."),
+        },
+    )
+    delivery = forms.ChoiceField(
+        label=_("Delivery"),
+        choices=[("pick_up", _("I pick it up")), ("post", _("Send it to me"))],
+        widget=forms.RadioSelect,
+        error_messages={
+            "required": _("Choose how it reaches you."),
+            "invalid_choice": _("Choose how it reaches you."),
+        },
+    )
+    address = forms.CharField(
+        label=_("Delivery address"),
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "street-address"}),
+        error_messages={"max_length": _("Delivery address: at most %(limit_value)d characters.")},
+    )
+
+    def __init__(self, *args: Any, variants: "list[RewardVariant]", kind: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if variants:
+            choice = cast("forms.ModelChoiceField[RewardVariant]", self.fields["variant"])
+            choice.queryset = RewardVariant.objects.filter(pk__in=[variant.pk for variant in variants])
+        else:
+            del self.fields["variant"]
+        if kind == "coupon":
+            del self.fields["quantity"]
+        if kind != "gift":
+            del self.fields["delivery"]
+            del self.fields["address"]
+        dress(self)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("delivery") == "post" and not cleaned.get("address", "").strip():
+            self.add_error("address", forms.ValidationError(_("Enter the address to send it to."), code="required"))
+        return cleaned
+
+    @property
+    def shipping_address(self) -> str:
+        """Where to send it; empty when the member picks it up."""
+        is_posted = self.cleaned_data.get("delivery") == "post"
+        return str(self.cleaned_data.get("address", "")).strip() if is_posted else ""
+
+
+def delivery_of(member: Member) -> str:
+    """Return the way a gift most likely reaches this member."""
+    return "post" if member.address else "pick_up"
