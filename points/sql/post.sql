@@ -422,7 +422,7 @@ BEGIN
         FROM points_balance b WHERE b.member_id IN (SELECT g.member_id FROM given g)
         ORDER BY b.member_id, b.head_seq DESC
     ), judged AS MATERIALIZED (
-        SELECT g.*, k.id AS known_id, b.available AS available_before,
+        SELECT g.*, k.id AS known_id, b.available AS available_before, h.head_seq, h.head_digest,
                (k.point_type_id, k.points, k.to_account) IS NOT DISTINCT FROM (g.point_type_id, g.points, g.to_account::varchar) AS same,
                CASE WHEN b.id IS NULL THEN 'unknown_member'
                     WHEN NOT coalesce(points_movement_exists(g.kind, g.from_account, g.to_account), false) THEN 'movement_not_allowed'
@@ -430,14 +430,18 @@ BEGIN
                     WHEN k.id IS NULL AND g.copy = 1 AND m.status <> 'active' THEN 'member_not_active' END AS refusal
         FROM given g
         LEFT JOIN points_balance b ON b.member_id = g.member_id AND b.point_type_id = g.point_type_id
+        LEFT JOIN heads h ON h.member_id = g.member_id
         LEFT JOIN members_member m ON m.id = g.member_id
-        LEFT JOIN points_entry k ON k.member_id = g.member_id AND k.source = g.source AND k.kind = 'accrual'
-            AND k.reference = g.reference AND k.line = g.at_line
+        -- One look into the index a posting: where statistics are old, the planner would rather hash all entries.
+        LEFT JOIN LATERAL (
+            SELECT k.id, k.point_type_id, k.points, k.to_account FROM points_entry k
+            WHERE k.member_id = g.member_id AND k.source = g.source AND k.kind = 'accrual' AND k.reference = g.reference
+                AND k.line = g.at_line LIMIT 1) k ON true
     ), numbered AS MATERIALIZED (
         SELECT j.*, nextval('points_entry_id_seq') AS id,
-               h.head_digest, h.head_seq + row_number() OVER member_order AS seq,
+               j.head_seq + row_number() OVER member_order AS seq,
                (j.available_before + sum(CASE WHEN j.to_account = 'available' THEN j.points ELSE 0 END) OVER type_order)::bigint AS available_after
-        FROM judged j JOIN heads h ON h.member_id = j.member_id
+        FROM judged j
         WHERE j.refusal IS NULL AND j.known_id IS NULL AND j.copy = 1
         WINDOW member_order AS (PARTITION BY j.member_id ORDER BY j.ord),
                type_order AS (PARTITION BY j.member_id, j.point_type_id ORDER BY j.ord)
@@ -516,8 +520,10 @@ BEGIN
                     WHEN NOT coalesce(points_movement_exists(g.kind, g.from_account, g.to_account), false) THEN 'movement_not_allowed' END AS refusal
         FROM given g
         LEFT JOIN points_balance b ON b.member_id = g.member_id AND b.point_type_id = g.point_type_id
-        LEFT JOIN points_entry k ON k.member_id = g.member_id AND k.source = g.source AND k.kind = g.kind
-            AND k.reference = g.reference AND k.line = g.at_line
+        LEFT JOIN LATERAL (
+            SELECT k.id, k.points FROM points_entry k
+            WHERE k.member_id = g.member_id AND k.source = g.source AND k.kind = g.kind AND k.reference = g.reference
+                AND k.line = g.at_line LIMIT 1) k ON true
     ), due AS MATERIALIZED (
         SELECT j.ord, l.id AS lot_id, l.member_id, l.remaining, j.kind
         FROM judged j
