@@ -20,24 +20,26 @@ DECLARE
     facts points_fact[];
 BEGIN
     SELECT array_agg(ROW(
-            e.ord::int, CASE WHEN assign_ids THEN nextval(ids) END, m.id, e.body ->> 'type', e.occurred_at,
+            e.ord::int, CASE WHEN assign_ids THEN nextval(ids) END, e.member_id, e.body ->> 'type', e.occurred_at,
             (e.body ->> 'amount_minor')::bigint, (e.body ->> 'gross_minor')::bigint, coalesce(e.body ->> 'currency', ''),
             coalesce(e.body ->> 'channel', ''), coalesce(e.body ->> 'store', ''), coalesce(e.body -> 'attributes', '{}'),
             CASE WHEN jsonb_typeof(e.body -> 'items') = 'array' THEN e.body -> 'items' END,
-            t.code, m.labels::text[], m.birth_month, false, e.body ->> 'reference',
+            e.tier, e.labels::text[], e.birth_month, false, e.body ->> 'reference',
             sha256(convert_to((e.body - 'reference')::text, 'UTF8')),
-            CASE WHEN m.id IS NULL THEN 'unknown_member' WHEN m.status <> 'active' THEN 'member_not_active' END
+            CASE WHEN e.member_id IS NULL THEN 'unknown_member' WHEN e.status <> 'active' THEN 'member_not_active' END
         )::points_fact)
     INTO facts
     FROM (
-        SELECT b.body, b.ord, (b.body ->> 'occurred_at')::timestamptz AS occurred_at
+        -- Sorted after the joins: ids are drawn in this order, and an explanation counts what came before by id.
+        SELECT b.body, b.ord, (b.body ->> 'occurred_at')::timestamptz AS occurred_at,
+               m.id AS member_id, m.status, m.labels, m.birth_month, t.code AS tier
         FROM jsonb_array_elements(events) WITH ORDINALITY AS b (body, ord)
+        LEFT JOIN members_memberkey k
+            ON b.body ? 'member' AND k.kind = 'number' AND k.scope = '' AND k.key = b.body ->> 'member'
+        LEFT JOIN members_member m ON m.id = coalesce((b.body ->> 'member_id')::bigint, k.member_id)
+        LEFT JOIN members_tier t ON t.id = m.tier_id
         ORDER BY 3, 2
-    ) e
-    LEFT JOIN members_memberkey k
-        ON e.body ? 'member' AND k.kind = 'number' AND k.scope = '' AND k.key = e.body ->> 'member'
-    LEFT JOIN members_member m ON m.id = coalesce((e.body ->> 'member_id')::bigint, k.member_id)
-    LEFT JOIN members_tier t ON t.id = m.tier_id;
+    ) e;
     RETURN facts;
 END $$;
 
