@@ -1,0 +1,86 @@
+"""What every view of the API shares: the clock, the caller, and answers to first and repeated writes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, cast
+
+from django.http import Http404, HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from members.api.callers import Caller, CallerMay
+from members.models import Member
+
+REPLAYED = "Idempotent-Replayed"
+
+
+class Body(serializers.Serializer[Any]):
+    """What a call sends. An unknown field is refused: a misspelt `money` must not become an event without money."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            unknown = sorted(str(name) for name in data if name not in self.fields)
+            if unknown:
+                raise ValidationError({printable(name): [_("This field is not known.")] for name in unknown[:20]})
+        return super().to_internal_value(data)
+
+
+class ApiView(APIView):
+    """A view of the API. `scopes` names for each method the scopes of which a client system needs one."""
+
+    scopes: ClassVar[Mapping[str, tuple[str, ...]]]
+    open_to_members: ClassVar[bool] = False
+    permission_classes = [CallerMay]
+    http_method_names = ["get", "head", "post", "patch"]
+    at: datetime
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view: Any = super().as_view(**initkwargs)
+        # A redirect to the address with the slash would lose the body of a POST.
+        view.should_append_slash = False
+        return view
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.at = timezone.now()
+
+    @property
+    def caller(self) -> Caller:
+        caller: Any = self.request.user
+        return cast(Caller, caller)
+
+    def read(self, body: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+        """Return the body of the request, or refuse it field by field."""
+        serializer = body(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        validated: dict[str, Any] = serializer.validated_data
+        return validated
+
+    def get_member(self, number: str) -> Member:
+        """Return the member with this card number, or 404: also when it is not the caller's own."""
+        member = Member.objects.select_related("tier").by_number(number).first()
+        if member is None or (self.caller.member and self.caller.member != member):
+            raise Http404
+        return member
+
+
+def first_or_again(content: Any, *, replayed: bool) -> Response:
+    """Answer a write: 201 the first time, and 200 with a header when the same was asked before."""
+    if replayed:
+        return Response(content, status=200, headers={REPLAYED: "true"})
+    return Response(content, status=201)
+
+
+def moment(value: datetime | None) -> str | None:
+    """Write a moment the way the API does: RFC 3339 with the programme's offset."""
+    return None if value is None else timezone.localtime(value).isoformat()
+
+
+def printable(text: str) -> str:
+    """Return what a caller sent in a form that can always be sent back: short and without broken characters."""
+    return text[:100].encode("utf-8", "replace").decode()

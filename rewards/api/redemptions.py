@@ -1,0 +1,172 @@
+"""Redemptions over the API: an order placed, read and cancelled."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db import models
+from django.http import Http404
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from members.api.base import ApiView, Body, first_or_again, moment
+from members.api.fields import MomentField, MoneyField, ReferenceField, TextField, WholeField, write_money
+from members.models import Scope
+from points.api.answers import last_day
+from points.api.bodies import find_member
+from rewards.actions import redeeming
+from rewards.models import Coupon, CouponState, Redemption, RedemptionState, RewardKind
+
+
+class RedemptionBody(Body):
+    """What a member wants for points."""
+
+    reference = ReferenceField()
+    member = TextField(max_length=40, help_text=_("The card number."))
+    reward = TextField(max_length=64, help_text=_("The code of the reward."))
+    variant = TextField(
+        max_length=64, required=False, help_text=_("The code of the variant, where there are several.")
+    )
+    quantity = WholeField(min_value=1, max_value=1_000, required=False)
+    address = TextField(max_length=500, required=False, allow_blank=True, lines=True)
+
+
+class CancellationBody(Body):
+    """Take an order back."""
+
+    reference = ReferenceField()
+    reason = TextField(max_length=500, required=False, allow_blank=True)
+
+
+class CouponAnswer(serializers.Serializer[Any]):
+    """A coupon the member now has."""
+
+    code = serializers.CharField()
+    status = serializers.ChoiceField(CouponState.choices)
+    value = MoneyField(allow_null=True)
+    percent = serializers.IntegerField(allow_null=True)
+    minimum = MoneyField()
+    expires_on = serializers.DateField(allow_null=True)
+
+
+class RedemptionAnswer(serializers.Serializer[Any]):
+    """An order as it stands."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(RedemptionState.choices)
+    member = serializers.CharField()
+    reward = serializers.CharField()
+    kind = serializers.ChoiceField(RewardKind.choices)
+    variant = serializers.CharField(allow_null=True)
+    quantity = serializers.IntegerField()
+    points = serializers.IntegerField()
+    reference = serializers.CharField()
+    placed_at = MomentField()
+    coupon = CouponAnswer(required=False)
+    pickup_code = serializers.CharField(required=False)
+    carrier = serializers.CharField(required=False)
+    tracking = serializers.CharField(required=False)
+
+
+_ANSWERS = {200: RedemptionAnswer, 201: RedemptionAnswer}
+
+
+class RedemptionsView(ApiView):
+    """Place orders."""
+
+    scopes: ClassVar = {"post": (Scope.REWARDS_REDEEM,)}
+
+    @extend_schema(operation_id="redeem_reward", request=RedemptionBody, responses=_ANSWERS)
+    def post(self, request: Request) -> Response:
+        """Spend a member's points on a reward: a coupon at once, a service by its pick-up code, a gift as an order."""
+        body = self.read(RedemptionBody)
+        reward = redeeming.get_reward(body["reward"])
+        redeemed = redeeming.redeem(
+            member=find_member(body["member"]),
+            reward=reward,
+            variant=redeeming.get_variant(reward, body["variant"]) if "variant" in body else None,
+            quantity=body.get("quantity", 1),
+            address=body.get("address", ""),
+            reference=body["reference"],
+            source=self.caller.source,
+            actor=self.caller.actor,
+            at=self.at,
+        )
+        return first_or_again(show_redemption(redeemed.redemption), replayed=redeemed.replayed)
+
+
+class RedemptionView(ApiView):
+    """One order."""
+
+    scopes: ClassVar = {"get": (Scope.REWARDS_READ, Scope.REWARDS_REDEEM)}
+    open_to_members = True
+
+    @extend_schema(operation_id="get_redemption", responses=RedemptionAnswer)
+    def get(self, request: Request, key: UUID) -> Response:
+        """Read an order this client placed, or the member's own."""
+        own = {"member": self.caller.member} if self.caller.member else {"source": self.caller.source}
+        return Response(show_redemption(_get_redemption(key, **own)))
+
+
+class CancelView(ApiView):
+    """Take orders back."""
+
+    scopes: ClassVar = {"post": (Scope.REWARDS_REDEEM,)}
+
+    @extend_schema(operation_id="cancel_redemption", request=CancellationBody, responses=_ANSWERS)
+    def post(self, request: Request, key: UUID) -> Response:
+        """Cancel an order: the points return to the lots they left, and the pieces to the stock."""
+        redemption, body = _get_redemption(key, source=self.caller.source), self.read(CancellationBody)
+        undone = redeeming.cancel(
+            redemption=redemption,
+            reason=body.get("reason", ""),
+            reference=body["reference"],
+            source=self.caller.source,
+            actor=self.caller.actor,
+            at=self.at,
+        )
+        return first_or_again(show_redemption(undone.redemption), replayed=undone.replayed)
+
+
+def _get_redemption(key: UUID, **own: Any) -> Redemption:
+    """Return an order that is the caller's own, or 404."""
+    orders = Redemption.objects.select_related("member__tier", "reward", "variant", "coupon")
+    redemption = orders.filter(key=key, **own).fetch_mode(models.FETCH_PEERS).first()
+    if redemption is None:
+        raise Http404
+    return redemption
+
+
+def show_redemption(redemption: Redemption) -> dict[str, Any]:
+    """Render an order; what it does not have is left out."""
+    optional = {
+        "coupon": _show_coupon(redemption.coupon) if redemption.coupon else None,
+        "pickup_code": redemption.pickup_code,
+        "carrier": redemption.carrier,
+        "tracking": redemption.tracking,
+    }
+    return {
+        "id": str(redemption.key),
+        "status": redemption.state,
+        "member": redemption.member.number,
+        "reward": redemption.reward.code,
+        "kind": redemption.kind,
+        "variant": redemption.variant.code if redemption.variant else None,
+        "quantity": redemption.quantity,
+        "points": redemption.points,
+        "reference": redemption.reference,
+        "placed_at": moment(redemption.placed_at),
+    } | {name: value for name, value in optional.items() if value}
+
+
+def _show_coupon(coupon: Coupon) -> dict[str, Any]:
+    return {
+        "code": coupon.code,
+        "status": coupon.state,
+        "value": None if coupon.value_minor is None else write_money(coupon.value_minor, coupon.currency),
+        "percent": coupon.percent,
+        "minimum": write_money(coupon.minimum_minor, coupon.currency),
+        "expires_on": last_day(coupon.expires_at),
+    }
