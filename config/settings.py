@@ -250,14 +250,18 @@ else:
 
 # The API: config/api.py has the routes, config/api_auth.py the keys, config/api_errors.py the problem documents.
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["config.api_auth.ClientKeyAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "config.api_auth.ClientKeyAuthentication",
+        "config.api_auth.MemberSessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["config.api_parsers.StrictJSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "config.api_schema.ScopedSchema",
     "EXCEPTION_HANDLER": "config.api_errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_THROTTLE_RATES": {"coupon_misses": env.str("LAUREL_COUPON_MISSES", default="30/min")},
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -273,6 +277,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "Account": "points.models.Account",
+        "EntryKind": "points.models.EntryKind",
+        "EventStatus": "points.api.answers.EVENT_STATUSES",
+        "HoldStatus": "points.models.HoldStatus",
+        "MemberStatus": "members.models.MemberStatus",
+        "CouponState": "rewards.models.CouponState",
+        "RedemptionState": "rewards.models.RedemptionState",
+        "RewardKind": "rewards.models.RewardKind",
+    },
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.api_schema.complete"],
 }
 
 # The admin's look. Screens, navigation and dashboard are added in config/admin.py.
