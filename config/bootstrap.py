@@ -78,6 +78,8 @@ def run(argv: List[str], command: str) -> int:
                 os.environ["DATABASE_URL"] = stack.enter_context(embedded.lease()).url
             except embedded.ServerError as error:
                 raise Refusal(str(error)) from None
+            # The server's own psql, for `dbshell`, after any the machine has.
+            os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), str(embedded.binaries())])
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(argv)

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from config import embedded, folders, health, processes
 
-READY_SECONDS = 60
+READY_SECONDS = 180
 
 
 class Command(BaseCommand):
