@@ -115,9 +115,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN asked THEN jsonb_build_object('condition', name, 'expected', expected, 'actual', actual, 'holds', holds) END
 $$;
 
--- Whole points of an exact number, the way the rule rounds.
+-- Whole points of an exact number, the way the rule rounds; never more than one posting can move, so that a rule gone
+-- mad gives too much to one event instead of stopping all that come with it.
 CREATE FUNCTION points_round(exact numeric, rounding text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE rounding WHEN 'floor' THEN floor(exact) WHEN 'ceil' THEN ceil(exact) ELSE round(exact) END::bigint
+    SELECT least(CASE rounding WHEN 'floor' THEN floor(exact) WHEN 'ceil' THEN ceil(exact) ELSE round(exact) END, 1000000000000)::bigint
 $$;
 
 CREATE FUNCTION points_evaluate(facts points_fact[], zone text, mode text, only_rules bigint[] DEFAULT NULL)
@@ -189,7 +190,9 @@ BEGIN
             (NOT r.first_ever OR f.is_first) AS ok_first,
             (NOT r.birthday_month OR coalesce(f.birth_month = extract(month FROM l.local_at), false)) AS ok_birthday,
             (r.attributes_contain IS NULL OR coalesce(f.attributes @> r.attributes_contain, false)) AS ok_contain,
-            CASE WHEN r.attributes_path = '' THEN true ELSE coalesce(f.attributes @@ r.attributes_path::jsonpath, false) END AS ok_path
+            CASE WHEN r.attributes_path = '' THEN true ELSE coalesce(
+                -- With time zones, and silent about what the attributes lack: one event must not stop a batch.
+                jsonb_path_match_tz(f.attributes, r.attributes_path::jsonpath, '{}', true), false) END AS ok_path
             OFFSET 0
         ) c
     ), matched AS (

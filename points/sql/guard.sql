@@ -94,8 +94,15 @@ ALTER TABLE points_lot SET (fillfactor = 80);
 
 -- PostgreSQL validates the SQL/JSON path of a rule, and keeps the history of rules honest: what has been active is not
 -- rewritten, because years later it must still explain what it gave.
-ALTER TABLE points_earningrule ADD CONSTRAINT earningrule_attributes_path_valid
-    CHECK (attributes_path = '' OR attributes_path::jsonpath IS NOT NULL);
+-- A variable in the path has no value when an event is judged, and would stop every event: as jsonpath prints it, $"name"
+-- outside of a text.
+ALTER TABLE points_earningrule ADD CONSTRAINT earningrule_attributes_path_valid CHECK (
+    attributes_path = '' OR regexp_replace(attributes_path::jsonpath::text, '"(\\.|[^"\\])*"', '""', 'g') !~ '\$""');
+-- Factors are numbers, as JSON numbers or texts, and small enough to multiply with.
+ALTER TABLE points_earningrule ADD CONSTRAINT earningrule_tier_multipliers_valid CHECK (
+    jsonb_typeof(tier_multipliers) = 'object'
+    AND NOT jsonb_path_exists(tier_multipliers, 'strict $.* ? (!(
+        @.type() == "string" && @ like_regex "^[0-9]{1,4}([.][0-9]{1,6})?$" || @.type() == "number" && @ >= 0 && @ < 10000))'));
 CREATE FUNCTION points_rule_is_settled() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR (to_jsonb(OLD) - ARRAY['status', 'valid_until', 'name', 'name_en', 'name_zh_hans', 'description', 'description_en', 'description_zh_hans'])
