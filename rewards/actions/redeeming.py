@@ -230,9 +230,7 @@ def _refuse_ineligible(order: _Order) -> None:
     """Refuse what can be known without a lock; points, limit and stock are judged again under theirs."""
     variant_id = order.variant.pk if order.variant else None
     left = reports.pieces_left([order.reward]).get((order.reward.pk, variant_id))
-    asker = Asker.of(order.member)
-    for refusal in refusals(reward=order.reward, asker=asker, left=left, at=order.at, quantity=order.quantity):
-        raise refusal
+    _refuse(order, left)
 
 
 def _place(order: _Order, redemption_id: int) -> Redemption:
@@ -250,7 +248,8 @@ def _place(order: _Order, redemption_id: int) -> Redemption:
         at=order.at,
         note=reward.name,
     )
-    _refuse_beyond_limit(order)
+    if reward.per_member_limit is not None:
+        _refuse(order, left=None)
     coupon = None
     if reward.kind == RewardKind.COUPON:
         coupon = coupons.issue(
@@ -278,12 +277,13 @@ def _place(order: _Order, redemption_id: int) -> Redemption:
     )
 
 
-def _refuse_beyond_limit(order: _Order) -> None:
-    if order.reward.per_member_limit is None:
-        return
-    had = reports.redeemed_before(member=order.member, rewards=[order.reward])
+def _refuse(order: _Order, left: int | None) -> None:
+    """Raise the first reason against the order, as the catalogue would tell it."""
+    reward, had = order.reward, {}
+    if reward.per_member_limit is not None:
+        had = reports.redeemed_before(member=order.member, rewards=[reward])
     asker = Asker.of(order.member, had=had)
-    for refusal in refusals(reward=order.reward, asker=asker, left=None, at=order.at, quantity=order.quantity):
+    for refusal in refusals(reward=reward, asker=asker, left=left, at=order.at, quantity=order.quantity):
         raise refusal
 
 

@@ -47,6 +47,14 @@ def _prices_valid() -> models.Func:
     )
 
 
+def _coupon_terms_whole() -> Q:
+    """A coupon has a value or a percentage. That each is there is said, for a CHECK lets pass what is unknown."""
+    value = Q(coupon_value_minor__isnull=False, coupon_value_minor__gt=0, coupon_percent__isnull=True)
+    percent = Q(coupon_value_minor__isnull=True, coupon_percent__isnull=False, coupon_percent__range=(1, 100))
+    neither = Q(coupon_value_minor__isnull=True, coupon_percent__isnull=True)
+    return (Q(kind="coupon") & (value | percent)) | (~Q(kind="coupon") & neither)
+
+
 @pghistory.track(
     pghistory.UpdateEvent(row=pghistory.Old),
     pghistory.DeleteEvent(),
@@ -136,11 +144,7 @@ class Reward(models.Model):
             ),
             models.CheckConstraint(
                 name="reward_coupon_terms",
-                condition=(
-                    Q(kind="coupon", coupon_value_minor__gt=0, coupon_percent__isnull=True)
-                    | Q(kind="coupon", coupon_value_minor__isnull=True, coupon_percent__range=(1, 100))
-                    | (~Q(kind="coupon") & Q(coupon_value_minor__isnull=True, coupon_percent__isnull=True))
-                ),
+                condition=_coupon_terms_whole(),
                 violation_error_message=_("A coupon has either a value or a percentage; other rewards have neither."),
             ),
             models.CheckConstraint(

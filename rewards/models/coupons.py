@@ -46,7 +46,9 @@ def new_code() -> models.Func:
 
 
 def _terms_whole() -> Q:
-    return Q(value_minor__gt=0, percent__isnull=True) | Q(value_minor__isnull=True, percent__range=(1, 100))
+    """A value or a percentage. That each is there is said, for a CHECK lets pass what is unknown."""
+    value = Q(value_minor__isnull=False, value_minor__gt=0, percent__isnull=True)
+    return value | Q(value_minor__isnull=True, percent__isnull=False, percent__range=(1, 100))
 
 
 def terms_hold(table: str) -> tuple[models.CheckConstraint, ...]:

@@ -1,0 +1,356 @@
+"""What the database refuses, whoever asks: every statement here goes around Python."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.utils import Error, IntegrityError
+
+from members.fields import PersonalDataForgotten
+from rewards.models import (
+    COUPON_TRANSITIONS,
+    FIRST_STATES,
+    REDEMPTION_TRANSITIONS,
+    USABLE_COUPON_STATES,
+    Coupon,
+    CouponState,
+    Redemption,
+    RedemptionState,
+    Stock,
+    told,
+)
+from tests.members.factories import AT, TESTER, MemberFactory
+
+from .factories import (
+    CouponBatchFactory,
+    CouponRewardFactory,
+    RewardFactory,
+    ServiceRewardFactory,
+    codes_of,
+    member_with,
+    order,
+    printed_coupon,
+    stock,
+)
+
+pytestmark = pytest.mark.django_db
+
+WHO = """change = '{"actor": "psql", "at": "2026-03-01T00:00:00Z"}'"""
+
+
+def run(statement: str, *values: Any) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with checks to come cannot be truncated anyway
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        cursor.execute(statement, values)
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+
+
+@contextmanager
+def refused(law: str) -> Iterator[None]:
+    """Expect the database to refuse, naming the law."""
+    with pytest.raises(Error) as error:
+        yield
+    assert law in str(error.value)
+
+
+@pytest.mark.parametrize("code", ["7KQM2V9DXRTAB4H0", "7KQM2V9DXRTAB4H", "AAAAAAAAAAAAAAAA", ""])
+def test_a_code_of_other_letters_or_a_wrong_check_character_is_refused(code: str) -> None:
+    with refused("coupon_code_checked"):
+        run(
+            "INSERT INTO rewards_coupon (code, state, value_minor, currency, issued_at, change) "
+            'VALUES (%s, \'issued\', 1, \'CNY\', now(), \'{"actor": "psql", "at": "2026-03-01"}\')',
+            code,
+        )
+
+
+def test_the_check_character_tells_one_wrong_and_two_exchanged_characters() -> None:
+    code = printed_coupon().code
+    alphabet = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+    wrong = {code[:n] + other + code[n + 1 :] for n in range(16) for other in alphabet} - {code}
+    wrong |= {code[:n] + code[n + 1] + code[n] + code[n + 2 :] for n in range(15)} - {code}
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM unnest(%s::text[]) AS c WHERE rewards_is_code(c)", [sorted(wrong)])
+        (passed,) = cursor.fetchone()
+
+    assert len(wrong) > 16 * 30
+    assert passed == 0
+
+
+def test_a_code_stands_for_one_coupon() -> None:
+    coupon = printed_coupon()
+
+    with refused("rewards_couponkey_code"):
+        Coupon.objects.create(
+            code=coupon.code, value_minor=1, currency="CNY", issued_at=AT, change=told(actor=TESTER, at=AT)
+        )
+
+
+def test_a_coupon_goes_only_where_its_states_allow() -> None:
+    for before in CouponState.values:
+        for after in set(CouponState.values) - {before}:
+            coupon = coupon_in(before)
+            change = f"UPDATE rewards_coupon SET state = %s, {WHO} WHERE id = %s"
+            if (before, after) not in COUPON_TRANSITIONS:
+                with refused("coupon_"):
+                    run(change, after, coupon.pk)
+            elif after != "assigned":
+                run(change, after, coupon.pk)
+                assert coupon.events.values_list("to_state", flat=True)[0] == after
+
+
+def coupon_in(state: str) -> Coupon:
+    """Bring a coupon into a state by the shortest allowed way."""
+    ways = {
+        "issued": [],
+        "assigned": ["assigned"],
+        "reserved": ["reserved"],
+        "redeemed": ["redeemed"],
+        "rolled_back": ["redeemed", "rolled_back"],
+        "expired": ["expired"],
+        "void": ["void"],
+    }
+    coupon = printed_coupon()
+    for step in ways[state]:
+        fields: dict[str, Any] = {"member": MemberFactory.create()} if step == "assigned" else {}
+        Coupon.objects.filter(pk=coupon.pk).update(state=step, change=told(actor=TESTER, at=AT), **fields)
+    return coupon
+
+
+@pytest.mark.parametrize("state", sorted(set(CouponState.values) - {"issued", "assigned"}))
+def test_a_coupon_is_not_born_in_the_middle_of_its_life(state: str) -> None:
+    with refused("coupon_transition"):
+        Coupon.objects.create(
+            state=state, value_minor=1, currency="CNY", issued_at=AT, change=told(actor=TESTER, at=AT)
+        )
+
+
+def test_a_coupon_keeps_its_member_and_its_terms() -> None:
+    redemption = order(member_with(100), CouponRewardFactory.create())
+    other = MemberFactory.create()
+
+    with refused("coupon_keeps_member"):
+        run("UPDATE rewards_coupon SET member_id = %s WHERE id = %s", other.pk, redemption.coupon_id)
+    with refused("rewards_coupon"):
+        run("UPDATE rewards_coupon SET value_minor = 99999 WHERE id = %s", redemption.coupon_id)
+    with refused("rewards_never_deleted"):
+        run("DELETE FROM rewards_coupon WHERE id = %s", redemption.coupon_id)
+
+
+@pytest.mark.parametrize(
+    "terms", [{"value_minor": 1, "percent": 1}, {"value_minor": None}, {"value_minor": None, "percent": 101}]
+)
+def test_a_coupon_is_worth_a_value_or_a_percentage(terms: dict[str, Any]) -> None:
+    with refused("couponbatch_terms_whole"):
+        CouponBatchFactory.create(**terms)
+
+
+def test_an_order_goes_only_where_its_kind_allows() -> None:
+    ways: dict[tuple[str, str], list[str]] = {
+        ("gift", "placed"): [],
+        ("gift", "approved"): ["approved"],
+        ("gift", "shipped"): ["approved", "shipped"],
+        ("gift", "ready"): ["approved", "ready"],
+        ("gift", "completed"): ["approved", "shipped", "completed"],
+        ("gift", "cancelled"): ["cancelled"],
+        ("gift", "returned"): ["approved", "shipped", "returned"],
+        ("service", "ready"): [],
+        ("service", "completed"): ["completed"],
+        ("service", "cancelled"): ["cancelled"],
+        ("coupon", "completed"): [],
+        ("coupon", "cancelled"): ["cancelled"],
+    }
+    member = member_with(1_000_000)
+    rewards = {
+        one.kind: one for one in (RewardFactory.create(), ServiceRewardFactory.create(), CouponRewardFactory.create())
+    }
+    assert {(kind, state) for kind, state in ways if not ways[kind, state]} == set(FIRST_STATES)
+    for (kind, before), steps in ways.items():
+        redemption = order(member, rewards[kind])
+        move = "UPDATE rewards_redemption SET state = %s, pickup_code = 'X', " + WHO + " WHERE id = %s"
+        for step in steps:
+            run(move, step, redemption.pk)
+        for after in set(RedemptionState.values) - {before}:
+            if (kind, before, after) not in REDEMPTION_TRANSITIONS:
+                with refused("redemption_transition"):
+                    run(move, after, redemption.pk)
+
+
+def test_an_order_keeps_what_was_agreed() -> None:
+    redemption = order(member_with(1_000), RewardFactory.create())
+
+    for column, value in (
+        ("points", 1),
+        ("quantity", 9),
+        ("member_id", MemberFactory.create().pk),
+        ("reference", "other"),
+        ("entry_id", 1),
+    ):
+        with refused("rewards_redemption"):
+            run(f"UPDATE rewards_redemption SET {column} = %s WHERE id = %s", value, redemption.pk)
+    with refused("rewards_never_deleted"):
+        run("DELETE FROM rewards_redemption")
+    with refused("rewards_never_deleted"):
+        run("TRUNCATE rewards_redemption CASCADE")
+
+
+def test_an_order_names_an_entry_of_its_own_member() -> None:
+    redemption = order(member_with(1_000), RewardFactory.create())
+    stranger = MemberFactory.create()
+
+    with refused("redemption_entry"):
+        run(
+            """
+            INSERT INTO rewards_redemption (
+                key, member_id, reward_id, kind, points, entry_id, state, source, reference, placed_at, changed_at,
+                change)
+            SELECT gen_random_uuid(), %s, reward_id, kind, points, entry_id, 'placed', 'psql', '1', now(), now(),
+                '{"actor": "psql", "at": "2026-03-01"}'
+            FROM rewards_redemption WHERE id = %s
+            """,
+            stranger.pk,
+            redemption.pk,
+        )
+
+
+def test_no_change_without_saying_who_and_when() -> None:
+    redemption = order(member_with(1_000), RewardFactory.create())
+    stock(redemption.reward, 5)
+    coupon = printed_coupon()
+
+    with refused("redemption_change_names_actor"):
+        run("UPDATE rewards_redemption SET state = 'approved' WHERE id = %s", redemption.pk)
+    with refused("stock_change_names_actor"):
+        run("UPDATE rewards_stock SET count = 6")
+    with refused("coupon_change_names_actor"):
+        run("""UPDATE rewards_coupon SET state = 'void', change = '{"actor": "psql"}' WHERE id = %s""", coupon.pk)
+
+
+def test_who_and_when_are_said_for_one_change_only() -> None:
+    reward = RewardFactory.create()
+    stock(reward, 5)
+    run(f"UPDATE rewards_stock SET {WHO}")
+
+    assert Stock.objects.get().change is None
+    with refused("stock_change_names_actor"):
+        run("UPDATE rewards_stock SET count = 4")
+
+
+def test_a_raw_change_has_its_row_in_the_history() -> None:
+    reward = RewardFactory.create()
+    stock(reward, 5)
+
+    run(f"UPDATE rewards_stock SET count = count - 2, {WHO}")
+
+    movement = Stock.objects.get().movements.first()
+    assert movement is not None
+    assert (movement.pieces, movement.left_after, movement.actor) == (-2, 3, "psql")
+
+
+def test_stock_is_never_less_than_nothing() -> None:
+    stock(RewardFactory.create(), 1)
+
+    with refused("stock_not_negative"):
+        run(f"UPDATE rewards_stock SET count = count - 2, {WHO}")
+
+
+def test_a_reward_without_variants_has_one_stock() -> None:
+    reward = RewardFactory.create()
+    stock(reward, 1)
+
+    with refused("stock_once"):
+        Stock.objects.create(reward=reward, count=2, change=told(actor=TESTER, at=AT))
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("rewards_stockmovement", "(stock_id, pieces, actor, at) SELECT id, 1, 'x', now() FROM rewards_stock"),
+        ("rewards_couponevent", "(coupon_id, to_state, actor, at) SELECT id, 'void', 'x', now() FROM rewards_coupon"),
+        ("rewards_couponkey", "(coupon_id, code) SELECT id, 'X' FROM rewards_coupon"),
+        (
+            "rewards_redemptionchange",
+            """(member_id, redemption_id, to_state, actor, at)
+            SELECT member_id, id, 'returned', 'x', now() FROM rewards_redemption""",
+        ),
+    ],
+)
+def test_a_history_is_written_by_its_trigger_and_never_rewritten(table: str, row: str) -> None:
+    reward = RewardFactory.create()
+    stock(reward, 5)
+    order(member_with(1_000), reward)
+    codes_of(CouponBatchFactory.create())
+
+    with refused("rewards_history_written_by_trigger"):
+        run(f"INSERT INTO {table} {row}")
+    with refused("rewards_history_append_only"):
+        run(f"UPDATE {table} SET id = id")
+    with refused("rewards_history_append_only"):
+        run(f"DELETE FROM {table}")
+    with refused("rewards_history_append_only"):
+        run(f"TRUNCATE {table} CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("terms", "law"),
+    [
+        ({"points": 0}, "reward_points_positive"),
+        ({"points_by_tier": {"gold": 0}}, "reward_points_by_tier_valid"),
+        ({"points_by_tier": {"gold": 1.5}}, "reward_points_by_tier_valid"),
+        ({"points_by_tier": {"gold": "900"}}, "reward_points_by_tier_valid"),
+        ({"points_by_tier": [900]}, "reward_points_by_tier_valid"),
+        ({"kind": "voucher"}, "reward_kind_known"),
+        ({"valid_from": AT, "valid_until": AT}, "reward_period_ordered"),
+        ({"coupon_value_minor": 100}, "reward_coupon_terms"),
+        ({"kind": "coupon"}, "reward_coupon_terms"),
+        ({"kind": "coupon", "coupon_value_minor": 100, "coupon_percent": 5}, "reward_coupon_terms"),
+        ({"coupon_currency": "yuan"[:3]}, "reward_coupon_currency"),
+    ],
+)
+def test_a_reward_that_makes_no_sense_is_refused(terms: dict[str, Any], law: str) -> None:
+    with refused(law):
+        RewardFactory.create(**terms)
+
+
+def test_the_history_of_a_reward_keeps_its_old_price() -> None:
+    reward = RewardFactory.create(points=1_000)
+
+    run("UPDATE rewards_reward SET points = 1200 WHERE id = %s", reward.pk)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT points FROM rewards_rewardhistory WHERE pgh_obj_id = %s", [reward.pk])
+        assert cursor.fetchall() == [(1_000,)]
+
+
+def test_an_address_is_sealed_under_the_members_own_key() -> None:
+    redemption = order(member_with(1_000), RewardFactory.create(), address="长安街 1 号")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT address FROM rewards_redemption WHERE id = %s", [redemption.pk])
+        (sealed,) = cursor.fetchone()
+
+    assert "长安街".encode() not in bytes(sealed)
+    assert Redemption.objects.get(pk=redemption.pk).address == "长安街 1 号"
+
+
+def test_a_forgotten_member_takes_the_address_along() -> None:
+    member = member_with(1_000)
+    redemption = order(member, RewardFactory.create(), address="长安街 1 号")
+    run(
+        "UPDATE members_member SET data_key = NULL, name = NULL, phone = NULL, email = NULL, birthday = NULL, "
+        "address = NULL, birth_month = NULL WHERE id = %s",
+        member.pk,
+    )
+
+    with pytest.raises(PersonalDataForgotten):
+        _ = Redemption.objects.get(pk=redemption.pk).address
+
+
+def test_the_states_a_coupon_is_used_from_are_those_the_law_lets_go_to_redeemed() -> None:
+    before = {old for old, new in COUPON_TRANSITIONS if new == "redeemed"}
+
+    assert before == {*USABLE_COUPON_STATES, "reserved"}
+    assert issubclass(IntegrityError, Error)
