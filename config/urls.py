@@ -1,7 +1,5 @@
 """Every address: health for machines, the API for client systems, the admin for staff, the portal for members."""
 
-from importlib.util import find_spec
-
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
@@ -20,14 +18,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("health/ready", health.ready, name="ready"),
     path("metrics", health.show_metrics, name="metrics"),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("api/v1/", include("config.api")),
     path("admin/", admin.site.urls),
+    path("", include("rewards.urls")),
+    # Pictures of rewards, put here by staff; a web server in front may answer for this folder itself.
+    re_path(r"^media/(?P<path>.+)$", serve, {"document_root": settings.MEDIA_ROOT}, name="media"),
 ]
-
-if find_spec("config.api"):
-    urlpatterns += [path("api/v1/", include("config.api"))]
-for portal in ("config.portal", "members.urls", "points.urls", "rewards.urls"):
-    if find_spec(portal):
-        urlpatterns += [path("", include(portal))]
-
-# Pictures of rewards, put here by staff; a web server in front may answer for this folder itself.
-urlpatterns += [re_path(r"^media/(?P<path>.+)$", serve, {"document_root": settings.MEDIA_ROOT}, name="media")]
