@@ -5,12 +5,14 @@ import logging
 import os
 import secrets
 import sys
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote
 
 import environ
 import structlog
 from celery.schedules import crontab
+from django.templatetags.static import static
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
@@ -66,16 +68,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
     "modeltranslation",  # before the admin, whose classes it extends
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the site itself is config.admin.back_office.BackOffice
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "unfold.contrib.inlines",
     "unfold.contrib.import_export",
-    "config",  # before django.contrib, so that its commands and templates win
+    "config.apps.ConfigConfig",  # before django.contrib, so that its commands and templates win
     "rewards",
     "points",
     "members",
-    "django.contrib.admin",
+    "config.apps.BackOfficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -94,6 +96,13 @@ INSTALLED_APPS = [
     "pghistory",
     "django_structlog",
 ]
+# Tools of the development level, which a running installation does without.
+INSTALLED_APPS += [tool for tool in ("django_linear_migrations", "django_migration_linter") if find_spec(tool)]
+MIGRATION_LINTER_OPTIONS = {
+    "include_apps": ["config", "members", "points", "rewards"],
+    "sql_analyser": "postgresql",
+    "no_cache": True,
+}
 
 MIDDLEWARE = [
     "config.metrics.count_requests",
@@ -166,8 +175,10 @@ AXES_FAILURE_LIMIT = env.int("AXES_FAILURE_LIMIT", default=5)
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "portal/locked_out.html"
 AXES_ENABLED = not TESTING
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # its screens are ours, read-only, in members/admin/access.py
 
 # Cookies, transport and headers.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -290,17 +301,38 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.api_schema.complete"],
 }
 
-# The admin's look. Screens, navigation and dashboard are added in config/admin.py.
+# The admin's look; its screens are in the apps' admin packages, what brings them together in config/admin.
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Laurel",
     "SITE_HEADER": "Laurel",
     "SITE_SUBHEADER": _("Membership and points"),
-    "SITE_SYMBOL": "eco",
+    "SITE_ICON": lambda request: static("img/laurel.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/laurel.svg")},
+    ],
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
     "BORDER_RADIUS": "8px",
+    "COLORS": {
+        "primary": {  # laurel green, as in the portal (templates/portal/portal.tailwind.css)
+            "50": "oklch(97.6% .014 160)",
+            "100": "oklch(94.8% .032 160)",
+            "200": "oklch(89.8% .06 159)",
+            "300": "oklch(82.6% .092 158)",
+            "400": "oklch(72.6% .116 158)",
+            "500": "oklch(61.8% .116 158)",
+            "600": "oklch(50.6% .1 159)",
+            "700": "oklch(43.2% .084 160)",
+            "800": "oklch(36.6% .068 161)",
+            "900": "oklch(30.4% .055 162)",
+            "950": "oklch(21.8% .041 164)",
+        },
+    },
+    "STYLES": [lambda request: static("admin-laurel.css")],
+    "SIDEBAR": {"navigation": "config.admin.navigation.sidebar"},
+    "DASHBOARD_CALLBACK": "config.admin.dashboard.fill",
 }
 
 # The queue: Celery over the same PostgreSQL, or over the broker that CELERY_BROKER_URL names.
@@ -340,6 +372,7 @@ if CELERY_BROKER_URL.startswith("pgmq://"):
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_FOLDER / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "config.heartbeat", "schedule": 30.0, "options": {"expires": 60}},
+    "expire_coupons": {"task": "rewards.expire_coupons", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=30)},
     "close_day": {"task": "points.close_day", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=0)},
 }
 

@@ -1026,6 +1026,7 @@ class Migration(migrations.Migration):
                             ("redemption", "Redemption"),
                             ("cancellation", "Cancellation"),
                             ("coupon", "Coupon use"),
+                            ("rollback", "Coupon rollback"),
                         ],
                         max_length=12,
                         verbose_name="operation",

@@ -25,6 +25,7 @@ class Operation(models.TextChoices):
     REDEMPTION = "redemption", _("Redemption")
     CANCELLATION = "cancellation", _("Cancellation")
     COUPON = "coupon", _("Coupon use")
+    ROLLBACK = "rollback", _("Coupon rollback")
 
 
 class Reference(models.Model):
