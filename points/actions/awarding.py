@@ -26,7 +26,8 @@ ITEMS_LIMIT = 2_000
 ATTRIBUTES_LIMIT_BYTES = 32_768
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: Control characters, and halves of characters, which no UTF-8 can hold.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _TYPES = frozenset(EventType.values) - {EventType.REFUND.value}
 
 
@@ -105,7 +106,7 @@ def _money_problem(event: IncomingEvent) -> tuple[str, str] | None:
     for name, amount in (("amount", event.amount_minor), ("gross amount", event.gross_minor)):
         if amount is not None and amount < 0:
             return "negative_amount", now_("%(field)s: must not be negative; send a refund instead.") % {"field": name}
-        if amount is not None and amount > AMOUNT_LIMIT_MINOR:
+        if amount is not None and (type(amount) is not int or amount > AMOUNT_LIMIT_MINOR):
             return "absurd_amount", now_("%(field)s: is larger than any amount this programme takes.") % {
                 "field": name
             }
@@ -122,36 +123,43 @@ def _text_problem(event: IncomingEvent) -> tuple[str, str] | None:
             return f"invalid_{name}", now_("%(field)s: at most 64 printable characters.") % {"field": name}
     if event.member_id is None and not event.member:
         return "unknown_member", now_("member: this is needed.")
-    if "\x00" in event.member:
+    if _CONTROL.search(event.member) or not 0 <= (event.member_id or 0) < 2**63:
         return "unknown_member", now_("member: there is no such member.")
     return None
 
 
 def _content_problem(event: IncomingEvent) -> tuple[str, str] | None:
     if event.attributes:
-        try:
-            text = json.dumps(event.attributes, allow_nan=False)
-        except (TypeError, ValueError, RecursionError):
-            return "invalid_attributes", now_("attributes: must be a JSON object.")
-        if len(text) > ATTRIBUTES_LIMIT_BYTES or "\\u0000" in text:
-            return "invalid_attributes", now_("attributes: too large, or with a NUL character.")
+        size = _json_size(event.attributes) if isinstance(event.attributes, Mapping) else None
+        if size is None:
+            return "invalid_attributes", now_("attributes: must be a JSON object without NUL characters.")
+        if size > ATTRIBUTES_LIMIT_BYTES:
+            return "invalid_attributes", now_("attributes: too large.")
     for number, item in enumerate(event.items or (), start=1):
-        problem = _item_problem(item)
-        if problem or number > ITEMS_LIMIT:
-            return "invalid_items", now_("items: line %(line)s: %(problem)s") % {
-                "line": number,
-                "problem": problem or now_("there are too many lines."),
-            }
+        problem = now_("there are too many lines.") if number > ITEMS_LIMIT else _item_problem(item)
+        if problem:
+            return "invalid_items", now_("items: line %(line)s: %(problem)s") % {"line": number, "problem": problem}
     return None
 
 
-def _item_problem(item: Mapping[str, Any]) -> str | None:
+def _json_size(value: Any) -> int | None:
+    """How many bytes of JSON a value is; None if the database could not keep it."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        return None if "\\u0000" in text else len(text.encode())
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _item_problem(item: Any) -> str | None:
+    if not isinstance(item, Mapping) or _json_size(item) is None:
+        return now_("must be a JSON object without NUL characters.")
     amount = item.get("amount_minor")
     if amount is not None and (type(amount) is not int or not 0 <= amount <= AMOUNT_LIMIT_MINOR):
         return now_("the amount is not a sensible number.")
     for key in ("sku", "category"):
         text = item.get(key)
-        if text is not None and (type(text) is not str or len(text) > 100 or "\x00" in text):
+        if text is not None and (type(text) is not str or len(text) > 100):
             return now_("%(field)s is not a short text.") % {"field": key}
     quantity = item.get("quantity")
     if quantity is not None and (type(quantity) not in (int, float) or not -1e9 < quantity < 1e9):

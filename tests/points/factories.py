@@ -96,7 +96,7 @@ def new_member(**given: Any) -> Member:
     return MemberFactory.create(**given)
 
 
-def event(member: Member, yuan: int | str | Decimal | None = None, **columns: Any) -> IncomingEvent:
+def event(member: Member, /, yuan: int | str | Decimal | None = None, **columns: Any) -> IncomingEvent:
     """A purchase that just happened: of so many yuan, or without money."""
     money: dict[str, Any] = {}
     if yuan is not None:
@@ -122,7 +122,7 @@ def take(
     return awarding.award_many(events=events, source=source, actor=TESTER, at=moment)
 
 
-def buy(member: Member, yuan: int | str | Decimal, *, recorded_at: datetime | None = None, **columns: Any) -> Event:
+def buy(member: Member, /, yuan: int | str | Decimal, *, recorded_at: datetime | None = None, **columns: Any) -> Event:
     """Let the member buy something that the programme hears of at once."""
     incoming = event(member, yuan, **columns)
     result = awarding.award(
