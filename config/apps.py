@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,4 +11,11 @@ class ConfigConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from config import celery  # noqa: F401  the app must exist before the first task is queued
+        from config import celery, checks  # noqa: F401  the app must exist before the first task is queued
+
+
+class BackOfficeConfig(AdminConfig):
+    """Django's admin with the back office as its site."""
+
+    default = False  # of the two configurations in this module the other one is this app's
+    default_site = "config.admin.back_office.BackOffice"
