@@ -163,6 +163,15 @@ DECLARE
     lots bigint[] := '{}';
     amounts bigint[] := '{}';
 BEGIN
+    -- Only what was spent is restored, what is held released, what has expired reinstated: anything else would be points
+    -- out of nothing.
+    IF NOT EXISTS (
+        SELECT FROM points_entry e WHERE e.member_id = p.member_id AND e.id = drawn_by
+            AND e.kind = CASE p.kind WHEN 'restoration' THEN 'redemption' WHEN 'release' THEN 'hold' ELSE 'expiry' END
+    ) THEN
+        returnable := 0;
+        RETURN;
+    END IF;
     -- A captured hold drew its lots when it was held: the capture names the hold.
     IF NOT EXISTS (SELECT FROM points_draw d WHERE d.member_id = p.member_id AND d.entry_id = drawn_by) THEN
         SELECT e.corrects INTO drawn_by FROM points_entry e WHERE e.member_id = p.member_id AND e.id = p.corrects;
