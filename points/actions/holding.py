@@ -11,7 +11,7 @@ from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from members.models import Member
 from points.actions import catalogue, claiming
-from points.actions.posting import InsufficientPoints, Posting, ReferenceConflict, post
+from points.actions.posting import InsufficientPoints, PointsOutOfRange, Posting, ReferenceConflict, post
 from points.models import Hold, HoldStatus, Operation
 
 __all__ = ["Held", "HoldClosed", "HoldExceeded", "InsufficientPoints", "ReferenceConflict", "capture", "hold", "void"]
@@ -126,9 +126,11 @@ def capture(
 ) -> Held:
     """Spend held points; a partial capture releases the rest to its lots.
 
-    Raises HoldExceeded, HoldClosed, ReferenceConflict.
+    Raises PointsOutOfRange, HoldExceeded, HoldClosed, ReferenceConflict.
     """
     wanted = hold.points if points is None else points
+    if wanted < 1:
+        raise PointsOutOfRange
     if wanted > hold.points:
         raise HoldExceeded(held=hold.points, needed=wanted)
 
