@@ -119,8 +119,8 @@ def _parse(number: int, line: str, delimiter: str, columns: list[str]) -> RawRow
     try:
         fields = _split(line, delimiter)
     except csv.Error:
-        # Read once more without strictness, for the reference to name it by.
-        fields = next(csv.reader([line], delimiter=delimiter), [])
+        # Only guessed at, for the reference to name the row by.
+        fields = [part.strip('" ') for part in line.partition("\n")[0].split(delimiter)]
         refusal = QuotesBroken()
     else:
         if len(fields) == len(columns):

@@ -1,4 +1,4 @@
-"""Which encoding a text file is in. Files from Chinese spreadsheets come as UTF-8, with or without a mark, UTF-16 or GBK."""
+"""Which encoding a text file is in. Chinese spreadsheets write UTF-8 with or without a mark, UTF-16 or GBK."""
 
 import codecs
 from pathlib import Path

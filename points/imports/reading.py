@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from config.lib import money
 from config.lib.errors import DomainError
-from points.actions.awarding import IncomingEvent
+from points.actions.awarding import AMOUNT_LIMIT_MINOR, FUTURE_TOLERANCE, OLDEST, IncomingEvent
 from points.imports.refusals import (
+    AmountAbsurd,
     AmountMissing,
     AmountNegative,
     CharactersForbidden,
@@ -23,6 +24,7 @@ from points.imports.refusals import (
     ItemsUnreadable,
     QuantityInvalid,
     TextTooLong,
+    TimeAbsurd,
     TimeInFuture,
     TimeNaive,
     TimeUnreadable,
@@ -124,8 +126,10 @@ class _Reading:
             if self.reader.zone is None:
                 raise TimeNaive(value=text)
             moment = moment.replace(tzinfo=self.reader.zone)
-        if moment > self.reader.at:
+        if moment > self.reader.at + FUTURE_TOLERANCE:
             raise TimeInFuture(value=text)
+        if moment < OLDEST:
+            raise TimeAbsurd(value=text)
         return moment
 
     def _currency(self) -> str:
@@ -152,7 +156,9 @@ class _Reading:
             raise ItemsNotAList
         if len(value) > MOST_ITEMS:
             raise ItemsTooMany(limit=MOST_ITEMS)
-        return [_read_item(item, f"items[{place}]", currency, self.reader.encoding) for place, item in enumerate(value)]
+        return [
+            _read_item(item, f"items[{place}]", currency, self.reader.encoding) for place, item in enumerate(value)
+        ]
 
 
 class _InItem(Exception):
@@ -199,7 +205,12 @@ def _minor(value: Any, currency: str) -> int:
     text = as_text(value)
     if not currency:
         raise CurrencyMissing
-    minor = money.to_minor(text if not isinstance(value, float) else Decimal(repr(value)), currency)
+    try:
+        minor = money.to_minor(Decimal(repr(value)) if isinstance(value, float) else text, currency)
+    except money.AmountTooLarge:
+        minor = AMOUNT_LIMIT_MINOR + 1
+    if minor > AMOUNT_LIMIT_MINOR:
+        raise AmountAbsurd(value=text[:_SHOWN])
     if minor < 0:
         raise AmountNegative(value=text[:_SHOWN])
     return minor

@@ -101,13 +101,24 @@ class TimeUnreadable(DomainError):
 class TimeNaive(DomainError):
     code = "naive_time"
     message = _(
-        "“%(value)s” does not say its offset from UTC. Write it as in 2026-11-23T18:05:00+08:00, or name the zone with --assume-zone."
+        "“%(value)s” does not say its offset from UTC. Write it as in 2026-11-23T18:05:00+08:00, "
+        "or name the zone with --assume-zone."
     )
 
 
 class TimeInFuture(DomainError):
-    code = "in_the_future"
+    code = "future_time"
     message = _("“%(value)s” is in the future.")
+
+
+class TimeAbsurd(DomainError):
+    code = "absurd_time"
+    message = _("“%(value)s” lies before 1990.")
+
+
+class AmountAbsurd(DomainError):
+    code = "absurd_amount"
+    message = _("“%(value)s” is larger than any amount this programme takes.")
 
 
 class AmountNegative(DomainError):
@@ -148,6 +159,11 @@ class QuantityInvalid(DomainError):
 class ReferenceRepeated(DomainError):
     code = "duplicate_reference"
     message = _("This reference stands in row %(first)s already.")
+
+
+class MemberUnknown(DomainError):
+    code = "unknown_member"
+    message = _("There is no such member.")
 
 
 class RowRejected(DomainError):

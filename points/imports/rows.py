@@ -12,7 +12,7 @@ COLUMNS = ("reference", "member", "type", "occurred_at", "amount", "currency", "
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """A row as it stands in the file. `number` counts lines in a text file (the header is 1) and records in Parquet."""
+    """A row as it stands in the file. `number` counts lines of text (the header is 1) or records of Parquet."""
 
     number: int
     values: Mapping[str, Any] = field(default_factory=dict)
