@@ -8,6 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from config.lib import actor
@@ -103,7 +104,8 @@ def _reasons(offer: Offer, wallet: MemberBalance | None) -> list[str]:
 
 
 def _missing(points: int) -> str:
-    return _("%(missing)s more points needed.") % {"missing": f"{points:,}"}
+    text = ngettext("%(missing)s more point needed.", "%(missing)s more points needed.", points)
+    return text % {"missing": f"{points:,}"}
 
 
 def _get_offer(request: MemberRequest, code: str) -> Offer:

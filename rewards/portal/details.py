@@ -45,7 +45,7 @@ def choose_language(request: MemberRequest) -> HttpResponse:
 @member_page
 def change_password(request: MemberRequest) -> HttpResponse:
     """Set a new password; this session goes on, every other one ends."""
-    form = PasswordForm(request.POST or None, user=request.user)
+    form = PasswordForm(request.POST if request.method == "POST" else None, user=request.user)
     if request.method == "POST" and form.is_valid() and _set_password(request, form):
         messages.success(request, _("Your password was changed."))
         return redirect("profile")

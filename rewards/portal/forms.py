@@ -10,7 +10,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
 from members.models import Member, User
-from rewards.models import RewardVariant
+from rewards.models import RewardKind, RewardVariant
 
 _LARGEST_QUANTITY = 99
 
@@ -151,23 +151,28 @@ class OrderForm(forms.Form):
         error_messages={"max_length": _("Delivery address: at most %(limit_value)d characters.")},
     )
 
-    def __init__(self, *args: Any, variants: "list[RewardVariant]", kind: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, variants: list[RewardVariant], kind: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if variants:
             choice = cast("forms.ModelChoiceField[RewardVariant]", self.fields["variant"])
             choice.queryset = RewardVariant.objects.filter(pk__in=[variant.pk for variant in variants])
         else:
             del self.fields["variant"]
-        if kind == "coupon":
-            del self.fields["quantity"]
-        if kind != "gift":
-            del self.fields["delivery"]
-            del self.fields["address"]
+        if kind != RewardKind.GIFT:  # one code for each coupon and each visit, so one at a time
+            for name in ("quantity", "delivery", "address"):
+                del self.fields[name]
         dress(self)
+
+    def clean_address(self) -> str:
+        """Keep the lines of an address, whatever the browser sends between them, and nothing that cannot be shown."""
+        address = str(self.cleaned_data["address"]).replace("\r\n", "\n").replace("\r", "\n").strip()
+        if any(ord(letter) < 32 and letter != "\n" for letter in address):
+            raise forms.ValidationError(_("Delivery address: it has characters that cannot be shown."), code="invalid")
+        return address
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("delivery") == "post" and not cleaned.get("address", "").strip():
+        if cleaned.get("delivery") == "post" and not cleaned.get("address") and "address" not in self.errors:
             self.add_error("address", forms.ValidationError(_("Enter the address to send it to."), code="required"))
         return cleaned
 
@@ -175,7 +180,7 @@ class OrderForm(forms.Form):
     def shipping_address(self) -> str:
         """Where to send it; empty when the member picks it up."""
         is_posted = self.cleaned_data.get("delivery") == "post"
-        return str(self.cleaned_data.get("address", "")).strip() if is_posted else ""
+        return str(self.cleaned_data.get("address", "")) if is_posted else ""
 
 
 def delivery_of(member: Member) -> str:

@@ -1,0 +1,218 @@
+"""The history: newest first, in a member's words, and every line says why."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from points.actions import adjusting, spending
+from points.models import Entry
+from rewards.actions import redeeming
+from rewards.models import Reward
+from rewards.portal.lines import PAGE_SIZE
+from tests.members.factories import TESTER, MemberFactory
+
+from .portal_scene import Scene, set_scene
+
+pytestmark = pytest.mark.django_db
+
+HTMX = {"HX-Request": "true"}
+
+
+def titles(response: object) -> list[str]:
+    return [line.title for line in response.context["page"].lines]  # type: ignore[attr-defined]
+
+
+def redeem(scene: Scene, code: str) -> redeeming.Redeemed:
+    return redeeming.redeem(
+        member=scene.member,
+        reward=Reward.objects.get(code=code),
+        source="shop",
+        reference=f"{code}-1",
+        actor=TESTER,
+        at=scene.now,
+    )
+
+
+def seq_of(scene: Scene, kind: str, point_type: str = "points") -> int:
+    return int(Entry.objects.get(member=scene.member, kind=kind, point_type__code=point_type).seq)
+
+
+def test_lines_come_newest_first_with_what_they_did_to_the_balance() -> None:
+    scene = set_scene(points=1_000)
+    spending.spend(member=scene.member, points=200, source="till", reference="s-1", actor=TESTER, at=scene.now)
+
+    response = scene.signed_in().get("/history/")
+
+    assert titles(response) == ["Points spent", "Purchase"]
+    assert "−200" in response.text
+    assert "+1,000" in response.text
+    assert "800" in response.text
+
+
+def test_growth_has_its_own_history() -> None:
+    scene = set_scene(points=217)
+    spending.spend(member=scene.member, points=200, source="till", reference="s-1", actor=TESTER, at=scene.now)
+
+    response = scene.signed_in().get("/history/?type=growth")
+
+    assert titles(response) == ["Purchase"]
+    assert response.context["chosen"].code == "growth"
+
+
+def test_only_one_kind_of_line_can_be_asked_for() -> None:
+    scene = set_scene(points=1_000)
+    spending.spend(member=scene.member, points=200, source="till", reference="s-1", actor=TESTER, at=scene.now)
+    browser = scene.signed_in()
+
+    assert titles(browser.get("/history/?kind=spent")) == ["Points spent"]
+    assert titles(browser.get("/history/?kind=earned")) == ["Purchase"]
+    assert "There is nothing of this kind." in browser.get("/history/?kind=expired").text
+
+
+@pytest.mark.parametrize("query", ["kind=nonsense", "type=nonsense", "before=x", "before=" + "9" * 40, "before=-1"])
+def test_nonsense_in_the_address_is_passed_over(query: str) -> None:
+    response = set_scene(points=100).signed_in().get(f"/history/?{query}")
+
+    assert (response.status_code, titles(response)) == (200, ["Purchase"])
+
+
+def test_older_lines_follow_where_the_first_page_ended() -> None:
+    scene = set_scene()
+    for number in range(PAGE_SIZE + 3):
+        scene.buys("1", at=scene.now - timedelta(days=90 - number))
+    browser = scene.signed_in()
+
+    first = browser.get("/history/").context["page"]
+    second = browser.get(f"/history/?before={first.older}")
+
+    assert len(first.lines) == PAGE_SIZE
+    assert len(second.context["page"].lines) == 3
+    assert second.context["page"].older is None
+    seqs = [line.entry.seq for line in [*first.lines, *second.context["page"].lines]]
+    assert seqs == sorted(seqs, reverse=True)
+    assert "To the newest" in second.text
+
+
+def test_htmx_gets_older_lines_without_the_page_around_them() -> None:
+    scene = set_scene(points=100)
+
+    text = scene.signed_in().get("/history/?before=1000", headers=HTMX).text
+
+    assert "<html" not in text
+    assert "<details" in text
+
+
+def test_a_line_explains_the_rule_and_the_arithmetic() -> None:
+    scene = set_scene()
+    scene.buys("217.40", at=scene.now - timedelta(days=1), store="Huaihai Rd")
+
+    page = scene.signed_in().get(f"/history/{seq_of(scene, 'accrual')}/")
+
+    verdict = page.context["explanation"].verdict
+    assert verdict.points == 217
+    assert verdict.sentence in page.text.replace("&quot;", '"')
+    assert "¥217.40" in page.text
+    assert "Huaihai Rd" in page.text
+    assert "<html" in page.text
+
+
+def test_the_explanation_comes_alone_into_the_line() -> None:
+    scene = set_scene(points=217)
+
+    text = scene.signed_in().get(f"/history/{seq_of(scene, 'accrual')}/", headers=HTMX).text
+
+    assert "<html" not in text
+    assert "= 217" in text
+    assert "These points are good until:" in text
+
+
+def test_rules_that_did_not_apply_are_not_told() -> None:
+    scene = set_scene(points=217)
+
+    explanation = scene.signed_in().get(f"/history/{seq_of(scene, 'accrual')}/").context["explanation"]
+
+    assert explanation.others == []
+
+
+def test_a_redemption_names_its_reward_in_both_languages() -> None:
+    scene = set_scene(points=500)
+    done = redeem(scene, "coupon-1")
+    browser = scene.signed_in()
+
+    response = browser.get(f"/history/{seq_of(scene, 'redemption')}/")
+    browser.cookies["django_language"] = "zh-hans"
+    chinese = browser.get("/history/")
+
+    assert titles(chinese)[0] == done.redemption.reward.name_zh_hans  # type: ignore[attr-defined]
+    assert done.redemption.reward.name_en in response.text  # type: ignore[attr-defined]
+    assert f"/orders/{done.redemption.key}/" in response.text
+
+
+def test_points_given_back_name_the_order_they_came_from() -> None:
+    scene = set_scene(points=500)
+    done = redeem(scene, "coupon-1")
+    redeeming.cancel(redemption=done.redemption, source="shop", reference="c-1", actor=TESTER, at=scene.now)
+
+    response = scene.signed_in().get("/history/")
+
+    first = response.context["page"].lines[0]
+    assert (first.entry.kind, first.title, first.change) == ("restoration", str(done.redemption.reward), 100)
+
+
+def test_a_correction_shows_the_note_written_for_the_member() -> None:
+    scene = set_scene(points=500)
+    adjusting.adjust(
+        member=scene.member,
+        points=50,
+        credit=False,
+        reason="fraud case 7",
+        note="Correction of your purchase of Monday",
+        reference="a-1",
+        actor=TESTER,
+        at=scene.now,
+    )
+
+    text = scene.signed_in().get(f"/history/{seq_of(scene, 'adjustment')}/").text
+
+    assert "Correction of your purchase of Monday" in text
+    assert "fraud case 7" not in text
+
+
+def test_nobody_sees_somebody_elses_lines() -> None:
+    scene = set_scene(points=100)
+    other = MemberFactory.create(tier="member")
+    browser = scene.signed_in()
+
+    assert browser.get("/history/99/").status_code == 404
+    assert browser.get(f"/history/{2**70}/").status_code == 404
+    assert {line.entry.member_id for line in browser.get("/history/").context["page"].lines} == {scene.member.pk}
+    assert other.pk != scene.member.pk
+
+
+def test_every_credit_that_is_left_is_listed_in_the_order_it_will_be_spent() -> None:
+    scene = set_scene(points=300, days_ago=100)
+    scene.buys("50", at=scene.now - timedelta(days=1))
+    spending.spend(member=scene.member, points=100, source="till", reference="s-1", actor=TESTER, at=scene.now)
+
+    response = scene.signed_in().get("/history/lots/")
+
+    assert [(lot.remaining, lot.points) for lot in response.context["lots"]] == [(200, 300), (50, 50)]
+
+
+def test_history_and_explanation_keep_to_their_queries(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    scene = set_scene(points=1_000)
+    for _ in range(30):
+        scene.buys("10")
+    redeem(scene, "coupon-1")
+    browser: Client = scene.signed_in()
+
+    with django_assert_max_num_queries(8):
+        browser.get("/history/")
+    with django_assert_max_num_queries(10):
+        browser.get("/history/1/")
+    with django_assert_max_num_queries(12):
+        browser.get("/history/lots/")

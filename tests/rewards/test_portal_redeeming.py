@@ -1,0 +1,334 @@
+"""From the catalogue to the code in the hand: each refusal says why, and a form sent twice is one order."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from points.models import Balance
+from points.reports import check_books
+from rewards.actions import coupons, fulfilling, stocking
+from rewards.models import Coupon, Redemption, Reward, RewardVariant, Stock
+from tests.members.factories import TESTER, MemberFactory, sign_in_for
+
+from .portal_scene import Scene, set_scene
+
+pytestmark = pytest.mark.django_db
+
+REFERENCE = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return set_scene(points=12_345)
+
+
+@pytest.fixture
+def browser(scene: Scene) -> Client:
+    return scene.signed_in()
+
+
+def available(scene: Scene) -> int:
+    return Balance.objects.get(member=scene.member, point_type__code="points").available
+
+
+def order(browser: Client, code: str, *, reference: str = REFERENCE, **given: Any) -> Any:
+    """Send the confirmed form."""
+    return browser.post(f"/rewards/{code}/redeem/", {"reference": reference, "confirmed": "1", **given})
+
+
+def first_variant(code: str) -> dict[str, str]:
+    """Return the choice of whatever comes first, for rewards that come in several ways."""
+    variant = RewardVariant.objects.filter(reward__code=code).first()
+    return {"variant": variant.code} if variant else {}
+
+
+def test_the_catalogue_shows_prices_and_what_can_be_had(browser: Client) -> None:
+    response = browser.get("/rewards/")
+
+    shown = {one.offer.reward.code: one for one in response.context["shown"]}
+    assert {"coupon-1", "gift-mug", "service-lounge"} <= set(shown)
+    assert shown["coupon-1"].reasons == []
+    assert "10,000" in response.text
+
+
+def test_what_cannot_be_had_says_exactly_why() -> None:
+    browser = set_scene(points=680).signed_in()
+
+    response = browser.get("/rewards/?kind=gift")
+    reward = browser.get("/rewards/gift-mug/")
+
+    assert "320 more points needed." in response.text
+    assert "320 more points needed." in reward.text
+    assert "disabled" in reward.text
+    assert "coupon-1" not in response.text
+
+
+def test_a_reward_that_does_not_exist_or_has_ended_is_not_found(browser: Client) -> None:
+    Reward.objects.filter(code="coupon-1").update(valid_until=timezone.now() - timedelta(hours=1))
+
+    assert browser.get("/rewards/coupon-1/").status_code == 404
+    assert browser.get("/rewards/nothing/").status_code == 404
+
+
+def test_the_member_is_asked_once_more_before_points_are_spent(browser: Client, scene: Scene) -> None:
+    page = browser.get("/rewards/coupon-1/")
+
+    response = browser.post("/rewards/coupon-1/redeem/", {"reference": page.context["form"]["reference"].value()})
+
+    assert response.status_code == 200
+    assert "Redeem this?" in response.text
+    assert "12,245" in response.text
+    assert available(scene) == 12_345
+
+
+def test_a_coupon_is_redeemed_and_its_code_shown(browser: Client, scene: Scene) -> None:
+    response = order(browser, "coupon-1")
+    page = browser.get(response["Location"])
+
+    coupon = Coupon.objects.get(member=scene.member)
+    redemption = Redemption.objects.get(member=scene.member)
+    assert response.status_code == 302
+    assert coupon.grouped_code in page.text
+    assert "¥1.00 off" in page.text
+    assert available(scene) == 12_245
+    assert (redemption.source, redemption.changes.get().actor) == ("portal", f"member:{scene.member.number}")
+    assert check_books() == []
+
+
+def test_the_same_form_sent_again_is_the_same_order(browser: Client, scene: Scene) -> None:
+    first, again = order(browser, "coupon-1"), order(browser, "coupon-1")
+
+    assert first["Location"] == again["Location"]
+    assert Redemption.objects.count() == 1
+    assert available(scene) == 12_245
+
+
+def test_a_new_form_is_a_new_order(browser: Client) -> None:
+    forms = [browser.get("/rewards/coupon-1/").context["form"]["reference"].value() for _ in range(2)]
+
+    for reference in forms:
+        order(browser, "coupon-1", reference=reference)
+
+    assert Redemption.objects.count() == 2
+
+
+def test_a_used_form_with_other_content_is_refused(browser: Client, scene: Scene) -> None:
+    given = {"quantity": "1", "delivery": "pick_up", **first_variant("gift-mug")}
+    order(browser, "gift-mug", **given)
+
+    response = order(browser, "gift-mug", **{**given, "quantity": "2"})
+
+    assert response.status_code == 422
+    assert "This form was used already" in response.text
+    assert available(scene) == 11_345
+
+
+def test_the_reference_of_one_members_form_is_free_for_another(browser: Client) -> None:
+    order(browser, "coupon-1")
+    other = MemberFactory.create(tier="member")
+    theirs = Client()
+    theirs.force_login(sign_in_for(other))
+
+    response = order(theirs, "coupon-1")
+
+    assert response.status_code == 422
+    assert "100 more points needed." in response.text
+
+
+def test_too_few_points_change_nothing() -> None:
+    scene = set_scene(points=99)
+
+    response = order(scene.signed_in(), "coupon-1")
+
+    assert response.status_code == 422
+    assert "1 more point needed." in response.text
+    assert available(scene) == 99
+    assert not Redemption.objects.exists()
+
+
+def test_a_gift_is_sent_to_the_address_given(browser: Client, scene: Scene) -> None:
+    given = {"quantity": "2", "delivery": "post", "address": "上海市淮海中路 1045 号\r\n8 楼"}
+    page = browser.get(order(browser, "gift-mug", **given, **first_variant("gift-mug"))["Location"])
+
+    redemption = Redemption.objects.get(member=scene.member)
+    assert redemption.address == "上海市淮海中路 1045 号\n8 楼"
+    assert (redemption.quantity, redemption.points) == (2, 2_000)
+    assert "上海市淮海中路" in page.text
+
+
+def test_form_errors_name_the_field_and_the_reason(browser: Client, scene: Scene) -> None:
+    given = {"quantity": "0", "delivery": "post", "address": " "}
+
+    response = order(browser, "gift-mug", **given, **first_variant("gift-mug"))
+
+    assert response.status_code == 422
+    assert "Quantity: at least 1." in response.text
+    assert "Enter the address to send it to." in response.text
+    assert available(scene) == 12_345
+
+
+@pytest.mark.parametrize("reference", ["", "short", "x" * 200, REFERENCE.upper()])
+def test_a_form_without_its_reference_orders_nothing(browser: Client, scene: Scene, reference: str) -> None:
+    assert order(browser, "coupon-1", reference=reference).status_code == 422
+    assert available(scene) == 12_345
+
+
+def test_a_size_that_is_sold_out_is_not_offered(browser: Client) -> None:
+    reward = Reward.objects.get(code="gift-mug")
+    for code in ("small", "large"):
+        RewardVariant.objects.get_or_create(reward=reward, code=code, defaults={"name_en": code})
+    stocking.set_count(
+        reward=reward,
+        variant=RewardVariant.objects.get(reward=reward, code="small"),
+        count=0,
+        reason="sold",
+        actor=TESTER,
+        at=timezone.now(),
+    )
+
+    form = browser.get("/rewards/gift-mug/").context["form"]
+    response = order(browser, "gift-mug", variant="small", quantity="1", delivery="pick_up")
+
+    assert "small" not in {variant.code for variant in form.fields["variant"].queryset}
+    assert response.status_code == 422
+    assert "This choice is not offered any more." in response.text
+
+
+def test_a_service_shows_its_write_off_code(browser: Client, scene: Scene) -> None:
+    page = browser.get(order(browser, "service-lounge", **first_variant("service-lounge"))["Location"])
+
+    redemption = Redemption.objects.get(member=scene.member)
+    assert redemption.pickup_code
+    assert redemption.grouped_pickup_code in page.text
+    assert page.text.count('shape-rendering="crispEdges"') == 1
+
+    fulfilling.write_off(code=redemption.pickup_code, actor=TESTER, at=timezone.now())
+
+    assert redemption.grouped_pickup_code not in browser.get(page.request["PATH_INFO"]).text
+
+
+def test_an_order_can_be_cancelled_once_and_its_points_come_back(browser: Client, scene: Scene) -> None:
+    path = order(browser, "gift-mug", quantity="1", delivery="pick_up", **first_variant("gift-mug"))["Location"]
+    assert "Cancel this order" in browser.get(path).text
+
+    for _ in range(2):
+        response = browser.post(f"{path}cancel/", follow=True)
+        assert "The order was cancelled and your points are back." in response.text
+
+    assert available(scene) == 12_345
+    assert "Cancel this order" not in response.text
+    assert check_books() == []
+
+
+def test_a_shipped_order_can_no_longer_be_cancelled(browser: Client, scene: Scene) -> None:
+    path = order(browser, "gift-mug", quantity="1", delivery="pick_up", **first_variant("gift-mug"))["Location"]
+    redemption = Redemption.objects.get(member=scene.member)
+    fulfilling.approve(redemption=redemption, actor=TESTER, at=timezone.now())
+    fulfilling.ship(redemption=redemption, carrier="SF", tracking="SF123", actor=TESTER, at=timezone.now())
+
+    response = browser.post(f"{path}cancel/", follow=True)
+
+    assert "This order can no longer be cancelled." in response.text
+    assert "SF123" in response.text
+    assert available(scene) == 11_345
+
+
+def test_a_used_or_expired_coupon_cannot_be_turned_back_into_points(browser: Client, scene: Scene) -> None:
+    used = order(browser, "coupon-1")["Location"]
+    ended = order(browser, "coupon-1", reference="f" * 32)["Location"]
+    first, second = Coupon.objects.filter(member=scene.member).order_by("pk")
+    coupons.redeem(
+        code=first.code,
+        amount_minor=5_000,
+        currency="CNY",
+        source="till",
+        reference="c-1",
+        actor=TESTER,
+        at=timezone.now(),
+        member=scene.member,
+    )
+    Coupon.objects.filter(pk=second.pk).update(expires_at=timezone.now() - timedelta(hours=1))
+
+    for path in (used, ended):
+        response = browser.post(f"{path}cancel/", follow=True)
+        assert "This order can no longer be cancelled." in response.text
+
+    assert available(scene) == 12_145
+
+
+def test_coupons_are_listed_with_what_can_still_be_used_first(browser: Client, scene: Scene) -> None:
+    order(browser, "coupon-1")
+    order(browser, "coupon-1", reference="f" * 32)
+    first, second = Coupon.objects.filter(member=scene.member).order_by("pk")
+    Coupon.objects.filter(pk=first.pk).update(expires_at=timezone.now() - timedelta(hours=1))
+
+    response = browser.get("/coupons/")
+    usable, expired = browser.get(f"/coupons/{second.pk}/"), browser.get(f"/coupons/{first.pk}/")
+
+    assert [coupon.pk for coupon in response.context["usable"]] == [second.pk]
+    assert [coupon.pk for coupon in response.context["past"]] == [first.pk]
+    assert "Expired" in response.text
+    assert 'data-testid="code"' in usable.text
+    assert 'data-testid="code"' not in expired.text
+
+
+def test_orders_and_coupons_of_others_are_not_found(browser: Client) -> None:
+    path = order(browser, "coupon-1")["Location"]
+    coupon = Coupon.objects.get()
+    stranger = Client()
+    stranger.force_login(sign_in_for(MemberFactory.create(tier="member")))
+
+    assert stranger.get(path).status_code == 404
+    assert stranger.post(f"{path}cancel/").status_code == 404
+    assert stranger.get(f"/coupons/{coupon.pk}/").status_code == 404
+    assert stranger.get("/orders/").context["orders"] == []
+    assert Redemption.objects.get().state == "completed"
+
+
+def test_nothing_is_spent_by_a_link(browser: Client) -> None:
+    assert browser.get("/rewards/coupon-1/redeem/").status_code == 405
+    assert not Redemption.objects.exists()
+
+
+def test_a_form_from_another_site_is_refused(scene: Scene) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(scene.user)
+
+    response = order(browser, "coupon-1")
+
+    assert response.status_code == 403
+    assert "This page was open too long" in response.text
+    assert not Redemption.objects.exists()
+
+
+def test_the_last_piece_goes_to_one(browser: Client, scene: Scene) -> None:
+    Stock.objects.filter(reward__code="gift-mug").update(
+        count=0, change={"actor": TESTER, "at": timezone.now().isoformat()}
+    )
+
+    response = order(browser, "gift-mug", quantity="1", delivery="pick_up", **first_variant("gift-mug"))
+
+    assert response.status_code == 422
+    assert available(scene) == 12_345
+
+
+def test_shop_pages_keep_to_their_queries(
+    browser: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(5):
+        order(browser, "coupon-1", reference=f"{number:032x}")
+    path = Redemption.objects.all()[0].key
+
+    for address, most in {
+        "/rewards/": 18,
+        "/rewards/coupon-1/": 18,
+        "/orders/": 5,
+        f"/orders/{path}/": 6,
+        "/coupons/": 6,
+    }.items():
+        with django_assert_max_num_queries(most):
+            browser.get(address)
