@@ -82,8 +82,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
             _("The database does not answer. Send the request again in a moment; nothing was half done."),
             headers={"Retry-After": str(RETRY_SECONDS)},
         )
-    logger.exception("api_request_failed", exc_info=error)
     request = context.get("request")
+    # Whoever listens logs it with its trace, as for any other view.
     got_request_exception.send(sender=None, request=getattr(request, "_request", request))
     return _response(500, "internal_error", _("The failure was logged. Sending the request again is safe."))
 

@@ -42,13 +42,13 @@ _WRITE = (*_READ, 409, 413, 415, 422, 429)
 class ScopedSchema(AutoSchema):
     """Says for each call which scope it needs, and whether a signed-in member may make it."""
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         scopes = " or ".join(f"`{scope}`" for scope in getattr(self.view, "scopes", {}).get(self.method.lower(), ()))
-        described = super().get_description()  # type: ignore[no-untyped-call]
+        described = super().get_description()
         return f"{described}\n\nScope: {scopes}" if scopes else str(described)
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        ways: list[dict[str, list[str]]] = super().get_auth()  # type: ignore[no-untyped-call]
+        ways: list[dict[str, list[str]]] = super().get_auth()
         for_members = self.method == "GET" and getattr(self.view, "open_to_members", False)
         return [way for way in ways if for_members or MemberSessionScheme.name not in way]
 

@@ -19,7 +19,18 @@ REPLAYED = "Idempotent-Replayed"
 
 
 class Body(serializers.Serializer[Any]):
-    """What a call sends. An unknown field is refused: a misspelt `money` must not become an event without money."""
+    """What a call sends. An unknown field is refused: a misspelt `money` must not become an event without money.
+
+    Null for what may be left out is the same as leaving it out, unless `null_clears`.
+    """
+
+    null_clears: ClassVar[bool] = False
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        fields = super().get_fields()
+        for field in fields.values():
+            field.allow_null = field.allow_null or not (field.required or self.null_clears)
+        return fields
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
@@ -54,12 +65,12 @@ class ApiView(APIView):
         caller: Any = self.request.user
         return cast(Caller, caller)
 
-    def read(self, body: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+    def read(self, body: type[Body]) -> dict[str, Any]:
         """Return the body of the request, or refuse it field by field."""
         serializer = body(data=self.request.data)
         serializer.is_valid(raise_exception=True)
         validated: dict[str, Any] = serializer.validated_data
-        return validated
+        return {name: value for name, value in validated.items() if value is not None or body.null_clears}
 
     def get_member(self, number: str) -> Member:
         """Return the member with this card number, or 404: also when it is not the caller's own."""

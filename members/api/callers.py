@@ -49,11 +49,13 @@ class CallerMay(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         caller: Any = request.user
         method = "get" if request.method == "HEAD" else str(request.method).lower()
-        if not hasattr(view, method):
+        if not isinstance(caller, Caller):
+            return False
+        if method not in view.scopes:
             return True
         if caller.member:
             self.message = _("This is for client systems.")
             return method == "get" and view.open_to_members
         scopes = view.scopes[method]
         self.message = CallerMay.message % {"scopes": " / ".join(scopes)}
-        return bool(caller.has_one_of(scopes))
+        return caller.has_one_of(scopes)

@@ -41,18 +41,19 @@ class EnrolmentBody(Body):
 
     reference = ReferenceField()
     name = TextField(max_length=150)
-    phone = TextField(max_length=40, required=False, allow_blank=True, allow_null=True)
-    email = TextField(max_length=254, required=False, allow_blank=True, allow_null=True)
-    birthday = DayField(required=False, allow_null=True)
-    language = TextField(max_length=10, required=False, allow_blank=True, allow_null=True)
-    tier = TextField(max_length=32, required=False, allow_blank=True, allow_null=True)
-    referral_code = TextField(max_length=20, required=False, allow_blank=True, allow_null=True)
+    phone = TextField(max_length=40, required=False, allow_blank=True)
+    email = TextField(max_length=254, required=False, allow_blank=True)
+    birthday = DayField(required=False)
+    language = TextField(max_length=10, required=False, allow_blank=True)
+    tier = TextField(max_length=32, required=False, allow_blank=True)
+    referral_code = TextField(max_length=20, required=False, allow_blank=True)
     attributes = AttributesField(required=False)
 
 
 class ProfileBody(Body):
     """The parts of a profile to change; what is left out stays. Null or an empty text takes a part away."""
 
+    null_clears = True
     name = TextField(max_length=150, required=False)
     phone = TextField(max_length=40, required=False, allow_blank=True, allow_null=True)
     email = TextField(max_length=254, required=False, allow_blank=True, allow_null=True)

@@ -97,7 +97,7 @@ class RefundBody(Body):
     items = ItemBody(many=True, required=False, allow_empty=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "money" in attrs and "items" in attrs:
+        if attrs.get("money") and attrs.get("items"):
             raise ValidationError({"items": [_("Give money or items, not both.")]})
         return attrs
 

@@ -20,7 +20,7 @@ from rewards.models import Coupon, CouponEvent, CouponState
 class CheckBody(Body):
     """The purchase a code is shown for."""
 
-    member = TextField(max_length=40, required=False, allow_null=True)
+    member = TextField(max_length=40, required=False)
     money = MoneyField()
 
 
@@ -34,7 +34,7 @@ class RollbackBody(Body):
     """Give a use back; member and money may be repeated and are not looked at."""
 
     reference = ReferenceField()
-    member = TextField(max_length=40, required=False, allow_null=True)
+    member = TextField(max_length=40, required=False)
     money = MoneyField(required=False)
 
 

@@ -73,7 +73,9 @@ def test_entries_tell_the_whole_story_newest_first(till: Caller, rich: Member) -
 
     page = till.get(f"members/{rich.number}/entries/?type=points").body
 
-    assert [(one["kind"], one["points"], one["from"], one["to"], one["available_after"]) for one in page["results"]] == [
+    assert [
+        (one["kind"], one["points"], one["from"], one["to"], one["available_after"]) for one in page["results"]
+    ] == [
         ("release", 40, "held", "available", 940),
         ("redemption", 60, "held", "redeemed", 900),
         ("hold", 100, "available", "held", 900),
@@ -150,7 +152,14 @@ def test_daily_statistics_are_filtered_by_day_and_type(till: Caller) -> None:
     rule = EarningRule.objects.get(code="purchase-points")
     for day, code, points in (("2026-02-27", "points", 1), ("2026-02-28", "points", 2), ("2026-02-28", "growth", 3)):
         DailyStatistic.objects.create(
-            day=day, point_type=code, kind="accrual", rule_id=rule.pk, channel="app", tier="base", entries=1, points=points
+            day=day,
+            point_type=code,
+            kind="accrual",
+            rule_id=rule.pk,
+            channel="app",
+            tier="base",
+            entries=1,
+            points=points,
         )
 
     rows = till.get("statistics/daily/?from=2026-02-28&to=2026-02-28&type=points").body["results"]

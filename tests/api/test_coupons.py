@@ -1,0 +1,161 @@
+from typing import Any
+
+import pytest
+
+from members.models import Member
+from rewards.actions import coupons
+from rewards.api.coupons import CouponMisses
+from rewards.models import Coupon
+from tests.api.conftest import Answer, Caller
+from tests.members.factories import AT, TESTER, MemberFactory
+from tests.rewards.factories import printed_coupon
+
+TEN = {"money": {"amount": "10.00", "currency": "CNY"}}
+
+
+@pytest.fixture
+def five_off(till: Caller) -> Coupon:
+    """A printed coupon of 5 yuan for purchases from 8 yuan on."""
+    return printed_coupon(minimum_minor=800)
+
+
+def use(caller: Caller, coupon: Coupon, reference: str = "u-1", **more: Any) -> Answer:
+    return caller.post(f"coupons/{coupon.code}/redeem/", {"reference": reference, **TEN, **more})
+
+
+@pytest.mark.parametrize("typed", ["{0}", "{1}", "{2}", "%20{0}%20"])
+def test_a_code_is_checked_however_it_is_typed_and_nothing_changes(till: Caller, five_off: Coupon, typed: str) -> None:
+    code = typed.format(five_off.code, five_off.code.lower(), five_off.grouped_code)
+
+    answer = till.post(f"coupons/{code}/validate/", TEN)
+
+    assert answer.status == 200, answer.text
+    assert answer.body == {
+        "valid": True,
+        "discount": {"amount": "5.00", "currency": "CNY"},
+        "reasons": [],
+        "details": [],
+    }
+    five_off.refresh_from_db()
+    assert five_off.state == "issued"
+
+
+@pytest.mark.parametrize(
+    ("money", "reason"),
+    [
+        ({"amount": "7.99", "currency": "CNY"}, "below_minimum"),
+        ({"amount": "10.00", "currency": "USD"}, "currency_mismatch"),
+    ],
+)
+def test_a_purchase_that_does_not_fit_is_told_why(
+    till: Caller, five_off: Coupon, money: dict[str, str], reason: str
+) -> None:
+    answer = till.post(f"coupons/{five_off.code}/validate/", {"money": money})
+
+    assert (answer.body["valid"], answer.body["discount"], answer.body["reasons"]) == (False, None, [reason])
+
+
+def test_unknown_used_foreign_and_nonsense_codes_look_alike(till: Caller, alice: Member, five_off: Coupon) -> None:
+    bob = MemberFactory.create(name="Bob")
+    bobs, used = printed_coupon(), printed_coupon()
+    coupons.assign(coupon=bobs, member=bob, actor=TESTER, at=AT)
+    use(till, used)
+
+    answers = [
+        till.post(f"coupons/{code}/validate/", {**TEN, "member": alice.number})
+        for code in ("AAAA-AAAA-AAAA-AAAA", bobs.code, used.code, "券", "x" * 100, "' OR 1=1 --")
+    ]
+
+    assert {(answer.status, answer.text) for answer in answers} == {(200, answers[0].text)}
+    assert answers[0].body["reasons"] == ["coupon_unusable"]
+
+
+def test_a_code_is_used_once_and_given_back(till: Caller, five_off: Coupon) -> None:
+    used, again = use(till, five_off), use(till, five_off)
+    other = use(till, five_off, "u-2")
+    back = till.post(f"coupons/{five_off.code}/rollback/", {"reference": "r-1", **TEN})
+    anew = use(till, five_off, "u-3")
+
+    assert (used.status, used.body) == (
+        201,
+        {
+            "reference": "u-1",
+            "code": five_off.code,
+            "status": "redeemed",
+            "discount": {"amount": "5.00", "currency": "CNY"},
+        },
+    )
+    assert (again.status, again.headers["Idempotent-Replayed"], again.body) == (200, "true", used.body)
+    assert other.is_problem
+    assert (other.status, other.body["code"]) == (422, "coupon_unusable")
+    assert (back.status, back.body["status"], anew.status) == (201, "rolled_back", 201)
+
+
+def test_a_rollback_can_be_sent_again(till: Caller, five_off: Coupon) -> None:
+    use(till, five_off)
+
+    first, again = (till.post(f"coupons/{five_off.code}/rollback/", {"reference": "r-1"}) for _ in range(2))
+
+    assert (first.status, again.status, again.headers["Idempotent-Replayed"]) == (201, 200, "true")
+
+
+def test_a_used_reference_with_other_content_is_a_conflict(till: Caller, five_off: Coupon) -> None:
+    use(till, five_off)
+
+    answer = use(till, five_off, money={"amount": "11.00", "currency": "CNY"})
+
+    assert (answer.status, answer.body["code"]) == (409, "reference_conflict")
+
+
+def test_only_the_system_that_used_a_code_gives_it_back(till: Caller, shop: Caller, five_off: Coupon) -> None:
+    use(till, five_off)
+
+    answer = shop.post(f"coupons/{five_off.code}/rollback/", {"reference": "r-1"})
+    five_off.refresh_from_db()
+
+    assert (answer.status, answer.body["code"]) == (422, "coupon_not_redeemed")
+    assert five_off.state == "redeemed"
+
+
+@pytest.mark.parametrize(
+    ("step", "body"),
+    [
+        ("validate", {}),
+        ("validate", {"money": "10"}),
+        ("redeem", TEN),
+        ("redeem", {"reference": "x"}),
+        ("rollback", {}),
+        ("rollback", []),
+    ],
+)
+def test_a_malformed_purchase_is_refused(till: Caller, five_off: Coupon, step: str, body: object) -> None:
+    answer = till.post(f"coupons/{five_off.code}/{step}/", body)
+
+    assert answer.is_problem
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize("step", ["validate", "redeem", "rollback"])
+def test_guessing_is_slowed_down_and_honest_tills_are_not(
+    till: Caller, shop: Caller, five_off: Coupon, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CouponMisses, "rate", "3/min", raising=False)
+    body = TEN if step == "validate" else {"reference": "x", **TEN}
+    for _ in range(5):
+        assert till.post(f"coupons/{five_off.code}/validate/", TEN).status == 200
+
+    guesses = [till.post(f"coupons/GUESS-{number}/{step}/", body) for number in range(4)]
+    honest = shop.post(f"coupons/{five_off.code}/validate/", TEN)
+
+    assert [answer.status for answer in guesses[:3]] == [200 if step == "validate" else 422] * 3
+    assert guesses[3].is_problem
+    assert (guesses[3].status, guesses[3].body["code"]) == (429, "throttled")
+    assert 1 <= int(guesses[3].headers["Retry-After"]) <= 60
+    assert honest.status == 200
+
+
+def test_an_unknown_member_is_named(till: Caller, five_off: Coupon) -> None:
+    answer = use(till, five_off, member="000000000000")
+
+    assert (answer.status, answer.body["code"]) == (404, "unknown_member")
+    assert not Coupon.objects.filter(state="redeemed").exists()

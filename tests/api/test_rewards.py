@@ -1,0 +1,230 @@
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client as Browser
+from pytest_django import DjangoAssertNumQueries
+
+from members.models import Member
+from rewards.models import Redemption, Reward
+from tests.api.conftest import Caller
+from tests.members.factories import MemberFactory, sign_in_for
+from tests.rewards.factories import (
+    CouponRewardFactory,
+    RewardFactory,
+    RewardVariantFactory,
+    ServiceRewardFactory,
+    available,
+    order,
+    stock,
+)
+
+HERE = "http://testserver/api/v1/"
+
+
+@pytest.fixture
+def mug(programme: None) -> Reward:
+    """A gift of 300 points in two colours; the blue ones are gone."""
+    mug: Reward = RewardFactory.create(code="mug", points=300)
+    for colour in ("red", "blue"):
+        RewardVariantFactory.create(reward=mug, code=colour)
+    stock(mug, 0, mug.variants.get(code="blue"))
+    return mug
+
+
+@pytest.fixture
+def voucher(programme: None) -> Reward:
+    """A coupon of 1 yuan for 100 points."""
+    voucher: Reward = CouponRewardFactory.create(code="voucher")
+    return voucher
+
+
+def asked(member: Member, reward: str, reference: str = "o-1", **more: Any) -> dict[str, Any]:
+    return {"reference": reference, "member": member.number, "reward": reward, **more}
+
+
+def test_the_catalogue_tells_what_points_buy(till: Caller, mug: Reward, voucher: Reward) -> None:
+    page = till.get("rewards/", Accept_Language="zh-hans").body
+
+    assert (page["next"], [one["code"] for one in page["results"]]) == (None, ["voucher", "mug"])
+    assert page["results"][1] == {
+        "code": "mug",
+        "kind": "gift",
+        "name": "杯子",
+        "description": "",
+        "picture": None,
+        "points": 300,
+        "variants": [
+            {"code": "red", "name": "red", "available": True},
+            {"code": "blue", "name": "blue", "available": False},
+        ],
+        "available": True,
+        "unavailable_reasons": [],
+        "unavailable_details": [],
+    }
+
+
+def test_the_catalogue_of_a_member_tells_prices_and_reasons(till: Caller, rich: Member, mug: Reward) -> None:
+    Reward.objects.filter(pk=mug.pk).update(points_by_tier={"base": 1_200})
+
+    (offer,) = till.get(f"rewards/?member={rich.number}&kind=gift").body["results"]
+
+    assert (offer["points"], offer["available"]) == (1_200, False)
+    assert offer["unavailable_reasons"] == ["insufficient_points"]
+    assert "1200" in offer["unavailable_details"][0] or "1,200" in offer["unavailable_details"][0]
+
+
+def test_the_catalogue_is_filtered_and_paged(till: Caller, mug: Reward, voucher: Reward) -> None:
+    for points in (1, 2, 3):
+        CouponRewardFactory.create(points=points)
+
+    first = till.get("rewards/?kind=coupon&page_size=3").body
+    second = till.get(first["next"].removeprefix(HERE)).body
+    back = till.get(second["previous"].removeprefix(HERE)).body
+
+    assert [one["points"] for one in first["results"] + second["results"]] == [1, 2, 3, 100]
+    assert back["results"] == first["results"]
+    assert till.get("rewards/?kind=miracle").status == 400
+    assert till.get("rewards/?member=000000000000").status == 404
+
+
+def test_the_catalogue_costs_the_same_however_long_it_is(
+    till: Caller, rich: Member, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(20):
+        stock(RewardFactory.create(per_member_limit=1), 1)
+    till.get("rewards/")
+
+    with django_assert_max_num_queries(8):
+        assert len(till.get(f"rewards/?member={rich.number}").body["results"]) == 20
+
+
+def test_a_coupon_is_there_at_once(till: Caller, rich: Member, voucher: Reward) -> None:
+    answer = till.post("redemptions/", asked(rich, "voucher"))
+
+    assert answer.status == 201, answer.text
+    body = answer.body
+    assert (body["status"], body["points"], body["kind"], body["quantity"]) == ("completed", 100, "coupon", 1)
+    assert body["coupon"]["value"] == {"amount": "1.00", "currency": "CNY"}
+    assert (body["coupon"]["status"], len(body["coupon"]["code"])) == ("assigned", 16)
+    assert body["coupon"]["expires_on"] is not None
+    assert "pickup_code" not in body
+    assert available(rich) == 900
+
+
+def test_a_gift_is_ordered_in_a_colour(till: Caller, rich: Member, mug: Reward) -> None:
+    answer = till.post("redemptions/", asked(rich, "mug", variant="red", quantity=2, address="1 Long Road\nTown"))
+
+    assert (answer.status, answer.body["status"], answer.body["points"]) == (201, "placed", 600)
+    assert (answer.body["variant"], answer.body["quantity"], answer.body["reward"]) == ("red", 2, "mug")
+    assert Redemption.objects.get().address == "1 Long Road\nTown"
+    assert till.get(f"redemptions/{answer.body['id']}/").body == answer.body
+
+
+def test_a_service_has_a_pick_up_code(till: Caller, rich: Member) -> None:
+    ServiceRewardFactory.create(code="lounge", points=1_000)
+
+    answer = till.post("redemptions/", asked(rich, "lounge"))
+
+    assert (answer.status, answer.body["status"]) == (201, "ready")
+    assert answer.body["pickup_code"] == Redemption.objects.get().pickup_code
+
+
+def test_the_same_order_again_gives_the_first_answer(till: Caller, rich: Member, voucher: Reward) -> None:
+    first, again = (till.post("redemptions/", asked(rich, "voucher")) for _ in range(2))
+    other = till.post("redemptions/", asked(rich, "voucher", address="elsewhere"))
+
+    assert (again.status, again.headers["Idempotent-Replayed"], again.body) == (200, "true", first.body)
+    assert (other.status, other.body["code"]) == (409, "reference_conflict")
+    assert available(rich) == 900
+
+
+def test_a_refused_order_may_be_sent_again_under_its_reference(till: Caller, rich: Member, voucher: Reward) -> None:
+    refused = till.post("redemptions/", asked(rich, "voucher", quantity=2))
+    placed = till.post("redemptions/", asked(rich, "voucher"))
+
+    assert (refused.status, placed.status) == (422, 201)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"reward": "nothing"}, 422, "reward_unknown"),
+        ({"variant": "green"}, 422, "variant_unknown"),
+        ({"variant": "blue"}, 422, "out_of_stock"),
+        ({"variant": None}, 422, "variant_required"),
+        ({"quantity": 4}, 422, "insufficient_points"),
+        ({"quantity": 0}, 400, "invalid"),
+        ({"quantity": 10**20}, 400, "invalid"),
+        ({"quantity": "1"}, 400, "invalid"),
+        ({"member": "000000000000"}, 404, "unknown_member"),
+        ({"address": "x" * 501}, 400, "invalid"),
+        ({"address": "a\x00"}, 400, "invalid"),
+        ({"price": 1}, 400, "invalid"),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_and_costs_nothing(
+    till: Caller, rich: Member, mug: Reward, change: dict[str, object], status: int, code: str
+) -> None:
+    answer = till.post("redemptions/", asked(rich, "mug", variant="red") | change)
+
+    assert answer.is_problem
+    assert (answer.status, answer.body["code"]) == (status, code), answer.text
+    assert available(rich) == 1_000
+    assert not Redemption.objects.exists()
+
+
+def test_a_variant_must_be_chosen_where_there_are_several(till: Caller, rich: Member, mug: Reward) -> None:
+    answer = till.post("redemptions/", asked(rich, "mug"))
+
+    assert (answer.status, answer.body["code"]) == (422, "variant_required")
+    assert "variant" in answer.body["errors"]
+
+
+def test_a_refusal_for_want_of_points_tells_how_many(till: Caller, alice: Member, voucher: Reward) -> None:
+    answer = till.post("redemptions/", asked(alice, "voucher"))
+
+    assert (answer.body["code"], answer.body["needed"], answer.body["available"]) == ("insufficient_points", 100, 0)
+
+
+def test_a_cancelled_order_gives_everything_back_once(till: Caller, rich: Member, mug: Reward) -> None:
+    placed = till.post("redemptions/", asked(rich, "mug", variant="red")).body
+
+    first, again = (till.post(f"redemptions/{placed['id']}/cancel/", {"reference": "c"}) for _ in range(2))
+    other = till.post(f"redemptions/{placed['id']}/cancel/", {"reference": "c-2"})
+
+    assert (first.status, first.body["status"]) == (201, "cancelled")
+    assert (again.status, again.headers["Idempotent-Replayed"], again.body) == (200, "true", first.body)
+    assert (other.status, other.body["code"]) == (422, "cannot_cancel")
+    assert available(rich) == 1_000
+
+
+def test_another_system_s_order_is_not_there(till: Caller, shop: Caller, rich: Member, voucher: Reward) -> None:
+    placed = till.post("redemptions/", asked(rich, "voucher")).body
+
+    answers = [
+        shop.get(f"redemptions/{placed['id']}/"),
+        shop.post(f"redemptions/{placed['id']}/cancel/", {"reference": "x"}),
+        till.get(f"redemptions/{uuid4()}/"),
+        till.post(f"redemptions/{uuid4()}/cancel/", {"reference": "x"}),
+        till.get("redemptions/seven/"),
+    ]
+
+    assert [(answer.status, answer.is_problem) for answer in answers] == [(404, True)] * 5
+    assert available(rich) == 900
+
+
+def test_a_signed_in_member_sees_his_own_prices_and_orders(rich: Member, voucher: Reward) -> None:
+    bob = MemberFactory.create(name="Bob")
+    own = order(rich, voucher, source="portal")
+    browsers = {}
+    for member in (rich, bob):
+        browsers[member.pk] = Browser()
+        browsers[member.pk].force_login(sign_in_for(member), backend="members.auth.MemberBackend")
+
+    offers = browsers[bob.pk].get("/api/v1/rewards/").json()["results"]
+
+    assert offers[0]["unavailable_reasons"] == ["insufficient_points"]
+    assert browsers[bob.pk].get(f"/api/v1/rewards/?member={rich.number}").status_code == 404
+    assert browsers[rich.pk].get(f"/api/v1/redemptions/{own.key}/").status_code == 200
+    assert browsers[bob.pk].get(f"/api/v1/redemptions/{own.key}/").status_code == 404
