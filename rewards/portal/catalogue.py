@@ -7,6 +7,7 @@ from typing import Any
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -136,13 +137,13 @@ def _render_reward(
     wallet = standing(member=request.member, at=timezone.now()).wallet
     reasons = _reasons(offer, wallet)
     context = {"offer": offer, "form": form, "wallet": wallet, "refusal": refusal, "reasons": reasons}
-    return render(request, "portal/reward.html", context, status=status)
+    return _render(request, "portal/reward.html", "order", context, status=status)
 
 
 def _render_confirmation(request: MemberRequest, offer: Offer, form: OrderForm) -> HttpResponse:
     wallet = standing(member=request.member, at=timezone.now()).wallet
     quantity = form.cleaned_data.get("quantity", 1)
-    points = offer.points * quantity
+    points, have = offer.points * quantity, wallet.available if wallet else 0
     context = {
         "offer": offer,
         "form": form,
@@ -151,6 +152,16 @@ def _render_confirmation(request: MemberRequest, offer: Offer, form: OrderForm) 
         "points": points,
         "address": form.shipping_address,
         "wallet": wallet,
-        "left": wallet.available - points if wallet else 0,
+        "left": max(0, have - points),
+        "missing": max(0, points - have),
     }
-    return render(request, "portal/confirm.html", context)
+    return _render(request, "portal/confirm.html", "panel", context)
+
+
+def _render(
+    request: MemberRequest, template: str, part: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
+    """Answer htmx with the part of the page it puts in, so that the way back is the reward and not a sent form."""
+    response = render(request, f"{template}#{part}" if request.htmx else template, context, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    return response

@@ -86,7 +86,7 @@ def test_no_template_says_anything_untranslated(template: Path) -> None:
     text = template.read_text(encoding="utf-8")
     shown = re.sub(r"(?s){% blocktranslate.*?{% endblocktranslate %}|{#.*?#}|{%.*?%}|{{.*?}}", " ", text)
 
-    words = set(re.findall(r"[A-Za-z]{3,}", re.sub(r"<[^>]*>", " ", shown))) - {"Laurel", "glish", "doctype", "html"}
+    words = set(re.findall(r"[A-Za-z]{3,}", re.sub(r"<[^>]*>", " ", shown))) - {"Laurel", "doctype", "html"}
 
     assert words == set()
 
