@@ -136,7 +136,7 @@ def _content_problem(event: IncomingEvent) -> tuple[str, str] | None:
         if size > ATTRIBUTES_LIMIT_BYTES:
             return "invalid_attributes", now_("attributes: too large.")
     for number, item in enumerate(event.items or (), start=1):
-        problem = now_("there are too many lines.") if number > ITEMS_LIMIT else _item_problem(item)
+        problem = now_("there are too many lines.") if number > ITEMS_LIMIT else item_problem(item)
         if problem:
             return "invalid_items", now_("items: line %(line)s: %(problem)s") % {"line": number, "problem": problem}
     return None
@@ -151,7 +151,8 @@ def _json_size(value: Any) -> int | None:
         return None
 
 
-def _item_problem(item: Any) -> str | None:
+def item_problem(item: Any) -> str | None:
+    """What is wrong with the form of a line item; None if it is sound."""
     if not isinstance(item, Mapping) or _json_size(item) is None:
         return now_("must be a JSON object without NUL characters.")
     amount = item.get("amount_minor")

@@ -8,12 +8,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from points.actions import claiming
-from points.actions.awarding import FUTURE_TOLERANCE
+from points.actions.awarding import FUTURE_TOLERANCE, item_problem
 from points.actions.posting import ReferenceConflict
 from points.actions.spending import RESTORATION_GRACE
 from points.calendar import end_of_day
@@ -54,7 +55,12 @@ class EventWithoutAmount(RefundRefused):
 
 class RefundTime(RefundRefused):
     code = "invalid_time"
-    message = _("occurred_at: needs an offset and must not lie in the future.")
+    message = _("occurred_at: needs an offset and must not lie in the future, nor before the event itself.")
+
+
+class RefundItemsInvalid(RefundRefused):
+    code = "invalid_items"
+    message = _("items: line %(line)s: %(problem)s")
 
 
 _REFUSALS = {error.code: error for error in (UnknownEvent, AlreadyRefunded, RefundAmountInvalid, EventWithoutAmount)}
@@ -82,11 +88,15 @@ def refund(
 ) -> Refunded:
     """Refund an amount (minor units), some line items, or, with neither, all that is left.
 
-    Raises UnknownEvent, AlreadyRefunded, RefundExceedsEvent, RefundAmountInvalid, EventWithoutAmount, RefundTime,
-    ReferenceConflict.
+    Raises UnknownEvent, AlreadyRefunded, RefundExceedsEvent, RefundAmountInvalid, RefundItemsInvalid,
+    EventWithoutAmount, RefundTime, ReferenceConflict.
     """
-    if occurred_at.tzinfo is None or occurred_at > at + FUTURE_TOLERANCE:
+    if occurred_at.tzinfo is None or not event.occurred_at <= occurred_at <= at + FUTURE_TOLERANCE:
         raise RefundTime
+    for line, item in enumerate(items or (), start=1):
+        problem = item_problem(item) or (now_("the amount is missing.") if item.get("amount_minor") is None else None)
+        if problem:
+            raise RefundItemsInvalid(line=line, problem=problem)
     digest = claiming.digest_of(
         event=event.pk, occurred_at=occurred_at, amount=amount_minor, items=list(items) if items else None
     )

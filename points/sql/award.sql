@@ -94,6 +94,7 @@ BEGIN
         WHERE a.member_id = u.member_id AND a.rule_id = u.rule_id AND (
             u.period = 'lifetime' OR date_trunc(u.period, a.day)::date = u.starts_on)));
 
+    PERFORM FROM points_rulebudget b WHERE b.rule_id = ANY (rules) ORDER BY b.rule_id FOR UPDATE; -- everybody in one order
     UPDATE points_rulebudget b SET used = greatest(0, b.used + s.points)
     FROM (SELECT a.rule_id, sum(a.points)::bigint AS points FROM unnest(rules, amounts) AS a (rule_id, points) GROUP BY 1) s
     WHERE b.rule_id = s.rule_id;

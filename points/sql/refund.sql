@@ -6,8 +6,8 @@
 
 CREATE TYPE points_refunded AS (status text, code text, event_id bigint, amount_minor bigint, refunded_before bigint);
 
--- Of a rule's basis in an event, how much refunds of these amounts and items have taken. Refunds without items count in
--- proportion.
+-- Of a rule's basis in an event, how much a refund of this amount or these items takes. A refund without items counts in
+-- proportion, so line items are measured in their share times the amount: whole numbers, whose sums are exact.
 CREATE FUNCTION points_refund_share(
     basis text, wanted text[], event_items jsonb, event_amount bigint, refund_amount bigint, refund_items jsonb,
     OUT total numeric, OUT taken numeric
@@ -21,8 +21,10 @@ BEGIN
             SELECT coalesce(sum((item ->> 'amount_minor')::bigint), 0) INTO taken FROM jsonb_array_elements(refund_items) AS item
             WHERE cardinality(wanted) = 0 OR item ->> 'category' = ANY (wanted);
         ELSE
-            taken := total * refund_amount / nullif(event_amount, 0);
+            taken := NULL;
         END IF;
+        taken := coalesce(taken * greatest(event_amount, 1), total * refund_amount);
+        total := total * greatest(event_amount, 1);
     END IF;
 END $$;
 
@@ -49,6 +51,8 @@ DECLARE
     usage_rules bigint[] := '{}';
     usage_days date[] := '{}';
     usage_points bigint[] := '{}';
+    given_back points_posting;
+    posted record;
 BEGIN
     result.status := 'rejected';
     PERFORM points_lock(ARRAY[of_member]);
@@ -109,15 +113,20 @@ BEGIN
         SELECT e.* FROM points_entry e
         WHERE e.member_id = of_member AND e.event_id = of_event AND e.kind = 'redemption' ORDER BY e.seq
     LOOP
-        target_before := floor(award.points * before::numeric / nullif(original.amount_minor, 0));
+        target_before := div(award.points * before::numeric, nullif(original.amount_minor, 0));
         target_now := CASE WHEN full_refund THEN award.points
-                           ELSE floor(award.points * (before + amount)::numeric / nullif(original.amount_minor, 0)) END;
+                           ELSE div(award.points * (before + amount)::numeric, nullif(original.amount_minor, 0)) END;
         due := target_now - coalesce(target_before, 0);
         place := place + 1;
         CONTINUE WHEN due <= 0;
-        PERFORM FROM points_post(ARRAY[ROW(
+        given_back := ROW(
             of_member, award.point_type_id, 'restoration', 'redeemed', 'available', due, of_source, of_reference, place,
-            new_id, NULL, award.id, of_actor, '', '', occurred, at, NULL, least_end)::points_posting]);
+            new_id, NULL, award.id, of_actor, '', '', occurred, at, NULL, least_end)::points_posting;
+        SELECT p.code, p.points INTO posted FROM points_post(ARRAY[given_back]) p;
+        IF posted.code = 'nothing_to_return' AND posted.points > 0 THEN
+            given_back.points := posted.points; -- a part was given back before, by a cancellation
+            PERFORM FROM points_post(ARRAY[given_back]);
+        END IF;
     END LOOP;
 
     FOR award IN
@@ -135,9 +144,9 @@ BEGIN
             award.amount_basis, award.categories, original.items, original.amount_minor, f.amount_minor, f.items) s
         WHERE f.member_id = of_member AND f.refund_of = of_event;
         target_before := CASE WHEN share_total > 0
-            THEN award.points - floor(award.points * greatest(0, share_total - share_before) / share_total) ELSE 0 END;
+            THEN award.points - div(award.points * greatest(0, share_total - share_before), share_total) ELSE 0 END;
         target_now := CASE WHEN full_refund THEN award.points
-            WHEN share_total > 0 THEN award.points - floor(award.points * greatest(0, share_total - share_now) / share_total)
+            WHEN share_total > 0 THEN award.points - div(award.points * greatest(0, share_total - share_now), share_total)
             ELSE 0 END;
         SELECT coalesce(sum(d.points), 0)::bigint INTO spared
         FROM points_lot l JOIN points_draw d ON d.member_id = l.member_id AND d.lot_id = l.id
@@ -145,12 +154,12 @@ BEGIN
         WHERE l.member_id = of_member AND l.entry_id = award.id;
         due := least(target_now, award.points - spared) - least(target_before, award.points - spared);
         CONTINUE WHEN due <= 0;
-        PERFORM FROM points_post(ARRAY[ROW(
+        SELECT p.code, p.points INTO posted FROM points_post(ARRAY[ROW(
             of_member, award.point_type_id, 'clawback', NULL, 'issued', due, of_source, of_reference, place,
-            new_id, award.rule_id, award.id, of_actor, '', '', occurred, at, NULL, NULL)::points_posting]);
+            new_id, award.rule_id, award.id, of_actor, '', '', occurred, at, NULL, NULL)::points_posting]) p;
         usage_rules := usage_rules || award.rule_id;
         usage_days := usage_days || (award.occurred_at AT TIME ZONE zone)::date;
-        usage_points := usage_points || -due;
+        usage_points := usage_points || -coalesce(posted.points, 0); -- what a clamp let go stays given
     END LOOP;
     IF cardinality(usage_rules) > 0 THEN
         PERFORM points_count_usage(array_fill(of_member, ARRAY[cardinality(usage_rules)]), usage_rules, usage_days, usage_points);

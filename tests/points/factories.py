@@ -179,9 +179,7 @@ def accounts(member: Member, point_type: str = "points") -> dict[str, int]:
 def history(member: Member) -> list[tuple[str, str, str, int]]:
     """What happened to the member's points, oldest first: kind, from, to, points."""
     return list(
-        Entry.objects.filter(member=member)
-        .order_by("seq")
-        .values_list("kind", "from_account", "to_account", "points")
+        Entry.objects.filter(member=member).order_by("seq").values_list("kind", "from_account", "to_account", "points")
     )
 
 

@@ -1,4 +1,4 @@
-"""From money to points: rates, fixed points, multipliers, rounding, bases, stacking, against a plain Python reading."""
+"""From money to points: rates, fixed points, multipliers, rounding, bases, stacking; against a plain reading."""
 
 from fractions import Fraction
 from typing import Any
@@ -12,7 +12,18 @@ from points.actions import awarding
 from points.models import AmountBasis, AwardKind, EarningRule, Rounding
 from tests.members.factories import TierFactory
 
-from .factories import AT, RuleFactory, earned, event, fixed_rule, growth, multiplier, new_member, nothing_changes, take
+from .factories import (
+    AT,
+    RuleFactory,
+    earned,
+    event,
+    fixed_rule,
+    growth,
+    multiplier,
+    new_member,
+    nothing_changes,
+    take,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -177,7 +188,7 @@ def test_a_rule_that_could_not_be_computed_is_refused_by_the_database(columns: d
     assert not EarningRule.objects.exists()
 
 
-# ---- against a plain reading --------------------------------------------------------------------------------------
+# ---- against a plain reading ----
 
 TIERS = {"base": Fraction(1), "gold": Fraction("1.25"), "black": Fraction("0.333")}
 
@@ -194,7 +205,12 @@ rules = st.fixed_dictionaries(
         "categories": st.sampled_from([[], ["FRUIT"]]),
         "tier_multipliers": st.sampled_from([{}, {"gold": "1.25", "black": "0.333"}]),
     }
-).map(lambda rule: {**rule, **({"is_base": False, "points": rule["points"] + 1} if rule["award_kind"] == "multiplier" else {})})
+).map(
+    lambda rule: {
+        **rule,
+        **({"is_base": False, "points": rule["points"] + 1} if rule["award_kind"] == "multiplier" else {}),
+    }
+)
 facts = st.fixed_dictionaries(
     {
         "amount_minor": st.none() | st.integers(0, 100_000),
@@ -209,9 +225,12 @@ def rounded(exact: Fraction, rounding: str) -> int:
     """A fraction as whole points; half up is away from nought, and nothing here is below it."""
     whole = exact.numerator // exact.denominator
     rest = exact - whole
-    return whole + {Rounding.FLOOR: 0, Rounding.CEIL: int(rest > 0), Rounding.HALF_UP: int(rest >= Fraction(1, 2))}[
-        Rounding(rounding)
-    ]
+    return (
+        whole
+        + {Rounding.FLOOR: 0, Rounding.CEIL: int(rest > 0), Rounding.HALF_UP: int(rest >= Fraction(1, 2))}[
+            Rounding(rounding)
+        ]
+    )
 
 
 def basis_of(rule: EarningRule, fact: dict[str, Any]) -> int:
@@ -260,7 +279,9 @@ def oracle(made: list[EarningRule], fact: dict[str, Any]) -> dict[int, int]:
         if not stands(rule):
             continue
         if rule.award_kind == AwardKind.MULTIPLIER:
-            given[rule.pk] = rounded(max(Fraction(0), base * (Fraction(rule.points) * factor(rule) - 1)), rule.rounding)
+            given[rule.pk] = rounded(
+                max(Fraction(0), base * (Fraction(rule.points) * factor(rule) - 1)), rule.rounding
+            )
         else:
             given[rule.pk] = first[rule.pk]
     return {rule: points for rule, points in given.items() if points}

@@ -130,7 +130,9 @@ def test_the_limits_themselves_are_allowed() -> None:
     results = take(
         [
             event(member, 10**10, reference="r" * 100, channel="c" * 64, store="店" * 64),
-            event(member, 0, attributes={"deep": {"a": [1, None, "字"]}}, items=[{"sku": "1", "quantity": 0.5}] * 2_000),
+            event(
+                member, 0, attributes={"deep": {"a": [1, None, "字"]}}, items=[{"sku": "1", "quantity": 0.5}] * 2_000
+            ),
         ]
     )
 

@@ -1,6 +1,6 @@
 """Each condition a rule may ask, met and missed: the award, the preview and the named verdict agree."""
 
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 import pytest
@@ -118,7 +118,12 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any], dict[str, Any]]] = {
         {"attributes": {"card": {"kind": "credit", "last4": "4242"}}},
         {"attributes": {"card": {"kind": "debit"}}},
     ),
-    "attributes that were not told": ({"attributes_contain": {"a": 1}}, "attributes_contain", {"attributes": {"a": 1}}, {}),
+    "attributes that were not told": (
+        {"attributes_contain": {"a": 1}},
+        "attributes_contain",
+        {"attributes": {"a": 1}},
+        {},
+    ),
     "attributes path": (
         {"attributes_path": "$.weight > 2 && $.fragile == true"},
         "attributes_path",
@@ -200,7 +205,7 @@ def test_a_segment_is_any_of_the_members_labels() -> None:
 
 def test_a_birthday_month_is_the_month_here_not_in_utc() -> None:
     fixed_rule(50, birthday_month=True)
-    member = new_member(birthday=datetime(1990, 3, 31).date())
+    member = new_member(birthday=date(1990, 3, 31))
 
     # One second before and at the local midnight that ends March, while it is 16:00 in UTC.
     assert_agreement(member, {"occurred_at": local(2026, 3, 31, 23, 59, 59)}, "birthday_month", holds=True)

@@ -183,7 +183,7 @@ def test_a_refund_has_no_rules_to_explain() -> None:
     assert explain(event=Event.objects.get(member_id=bought.member_id, id=refunded.event_id)) == []
 
 
-# ---- backtest -------------------------------------------------------------------------------------------------------
+# ---- backtest ----
 
 
 def test_a_draft_is_tried_on_its_own_and_within_its_own_caps() -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -120,7 +121,7 @@ def test_no_award_is_larger_than_the_books_can_hold_and_none_stops_its_batch() -
     assert all(award.points <= 10**12 for result in results for award in result.awards)
 
 
-# ---- against a greedy reading ---------------------------------------------------------------------------------------
+# ---- against a greedy reading ----
 
 MOMENTS = [
     local(2026, 2, 28, 23, 59, 59),
@@ -208,7 +209,7 @@ def test_one_by_one_in_batches_and_at_once_give_what_a_greedy_reading_gives(
 
         roads = {
             "one by one": [[one] for one in events],
-            "in batches": [events[start:end] for start, end in zip(edges, edges[1:], strict=False)],
+            "in batches": [events[start:end] for start, end in pairwise(edges)],
             "at once": [events],
         }
         counted = {}

@@ -1,4 +1,4 @@
-"""Spending takes the soonest-ending points first and never more than there are; what is given back returns whence it came."""
+"""Spending takes the soonest-ending points first, never more than there are; what is given back returns to its lots."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -187,7 +187,9 @@ def test_another_spend_under_a_known_reference_is_a_conflict() -> None:
         spend(member, 30, reference="s-1")
 
 
-@pytest.mark.xfail(strict=True, reason="spend takes no claim: the reference of an entry is unique within its member only")
+@pytest.mark.xfail(
+    strict=True, reason="spend takes no claim: the reference of an entry is unique within its member only"
+)
 def test_a_reference_used_for_one_member_is_a_conflict_for_another() -> None:
     alice, bob = new_member(), new_member()
     give(alice, 100)
@@ -208,7 +210,7 @@ def test_a_refused_spend_leaves_its_reference_free() -> None:
     assert spend(member, 60, reference="s-1").available == 0
 
 
-# ---- restoring ------------------------------------------------------------------------------------------------------
+# ---- restoring ----
 
 
 def test_restored_points_return_to_the_lots_they_left_latest_ending_first() -> None:
