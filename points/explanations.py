@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from config.lib import money
+from members.models import Tier
 from points.models import EarningRule, Event, PointType
 
 LABELS = {
@@ -135,7 +136,7 @@ def _sentence(
     limits: dict[str, Any],
 ) -> str:
     if not row["matched"]:
-        missed = ", ".join(one.label for one in conditions if not one.holds)
+        missed = _(", ").join(one.label for one in conditions if not one.holds)
         return _("Does not apply: %(conditions)s.") % {"conditions": missed}
     text = _arithmetic(arithmetic, currency, row["rounded"], str(point_type.name or point_type.code))
     if not row["stands"]:
@@ -146,7 +147,7 @@ def _sentence(
             % {"group": rule.stacking_group}
         )
     if limits.get("trimmed"):
-        reached = ", ".join(str(LIMITS[name]) for name in LIMITS if _is_reached(limits.get(name), row["points"]))
+        reached = _(", ").join(str(LIMITS[name]) for name in LIMITS if _is_reached(limits.get(name), row["points"]))
         text += " " + _("%(limits)s leaves %(points)s.") % {"limits": reached, "points": _plain(row["points"])}
     return text
 
@@ -161,7 +162,6 @@ def _arithmetic(arithmetic: dict[str, Any], currency: str, rounded: int, type_na
         "per": _money(arithmetic["per_minor"], currency),
         "money": _money(arithmetic["basis_minor"], currency),
         "factor": _plain(arithmetic["tier_multiplier"]),
-        "tier": arithmetic["tier"],
         "base": _plain(arithmetic["base_points"]),
         "result": _plain(rounded),
         "type": type_name,
@@ -173,5 +173,6 @@ def _arithmetic(arithmetic: dict[str, Any], currency: str, rounded: int, type_na
     else:
         text = _("%(points)s %(type)s per %(per)s of %(money)s") % facts
     if Decimal(str(arithmetic["tier_multiplier"])) != 1:
-        text += _(" × %(factor)s for tier %(tier)s") % facts
+        tier = Tier.objects.filter(code=arithmetic["tier"]).first()
+        text += _(" × %(factor)s for tier %(tier)s") % (facts | {"tier": tier or arithmetic["tier"]})
     return text + _(" = %(result)s.") % facts

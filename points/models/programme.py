@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from points.querysets import EarningRuleQuerySet
 
@@ -102,7 +103,7 @@ class RuleStatus(models.TextChoices):
 
     DRAFT = "draft", _("Draft")
     SHADOW = "shadow", _("Shadow (evaluated, not awarded)")
-    ACTIVE = "active", _("Active")
+    ACTIVE = "active", pgettext_lazy("rule", "Active")
     RETIRED = "retired", _("Retired")
 
 

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from members.models import Member
 from rewards.querysets import CouponQuerySet
@@ -19,10 +20,10 @@ class CouponState(models.TextChoices):
     ISSUED = "issued", _("Issued")
     ASSIGNED = "assigned", _("Assigned")
     RESERVED = "reserved", _("Reserved")
-    REDEEMED = "redeemed", _("Redeemed")
+    REDEEMED = "redeemed", pgettext_lazy("coupon", "Redeemed")
     ROLLED_BACK = "rolled_back", _("Rolled back")
     EXPIRED = "expired", _("Expired")
-    VOID = "void", _("Void")
+    VOID = "void", pgettext_lazy("coupon", "Void")
 
 
 #: The states a coupon can be used from.
