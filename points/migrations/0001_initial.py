@@ -1004,6 +1004,10 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "balance",
                 "verbose_name_plural": "balances",
+                "permissions": (
+                    ("propose_adjustment", "Can adjust points"),
+                    ("export_books", "Can take the books along as files"),
+                ),
             },
         ),
         migrations.CreateModel(

@@ -253,6 +253,10 @@ class Balance(MemberOwned):
     class Meta:
         verbose_name = _("balance")
         verbose_name_plural = _("balances")
+        permissions = (
+            ("propose_adjustment", _("Can adjust points")),
+            ("export_books", _("Can take the books along as files")),
+        )
         constraints = (
             models.UniqueConstraint(fields=["member", "point_type"], name="balance_once"),
             models.CheckConstraint(name="balance_available_not_negative", condition=Q(available__gte=0)),

@@ -1,0 +1,287 @@
+"""Who may come in: client systems and their keys, staff and their roles, and the trail of what they did."""
+
+from typing import TYPE_CHECKING, Any
+
+from axes.models import AccessAttempt
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from members.actions import clients
+from members.admin.base import (
+    ActionPage,
+    AdminPage,
+    DayFilter,
+    ReadOnlyAdmin,
+    ScreenAdmin,
+    display,
+    moment,
+    shown_moment,
+)
+from members.admin.forms import ClientForm, ReasonForm
+from members.admin.screen import Cell, Panel, screen
+from members.models import AuditRecord, Client, Member, Scope, User
+
+if TYPE_CHECKING:
+    _UserAdmin = auth_admin.UserAdmin[User]
+else:
+    _UserAdmin = auth_admin.UserAdmin
+
+admin.site.unregister(Group)  # Django's own screen, without the theme
+
+
+class KeyPage(ActionPage):
+    """An action that makes a key, which is shown this once."""
+
+    template_name = "admin/action_page.html"
+
+    def done(self, form: Any, told: clients.NewKey) -> HttpResponse:
+        context = AdminPage.get_context_data(self, client=told.client, key=told.key, back=self.list_url())
+        return TemplateResponse(self.request, "admin/members/key.html", context)
+
+
+class NewClientPage(KeyPage):
+    """A new client system with its first key."""
+
+    title = _("Add a client system")
+    intro = _("Its key is shown once, on the next page. Only a hash of it is kept.")
+    submit_label = _("Make the key")
+    form_class = ClientForm
+    permission = "members.add_client"
+
+    def act(self, form: ClientForm) -> clients.NewKey:
+        return clients.create_client(**form.cleaned_data, actor=self.actor, at=timezone.now())
+
+
+class NewKeyPage(KeyPage):
+    """A new key for a client system; the old one stops at once."""
+
+    title = _("Make a new key")
+    intro = _("The present key stops working at once.")
+    submit_label = _("Make a new key")
+    form_class = ReasonForm
+    permission = "members.change_client"
+    is_dangerous = True
+
+    def act(self, form: ReasonForm) -> clients.NewKey:
+        return clients.renew_key(client=self.subject, actor=self.actor, at=timezone.now())
+
+
+class ClientChangeForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What may change of a client system: never its code, never its key."""
+
+    scopes = forms.MultipleChoiceField(
+        label=_("scopes"), choices=Scope, required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
+    )
+
+    class Meta:
+        model = Client
+        fields = ("name", "scopes", "is_active", "expires_at")
+
+
+@admin.register(Client)
+class ClientAdmin(ScreenAdmin):
+    """Systems that call the API."""
+
+    form = ClientChangeForm
+    list_display = ("name", "code", "shown_scopes", "is_active", "last_used_on", "ends")
+    list_filter = (("is_active", BooleanRadioFilter),)
+    search_fields = ("name", "code", "key_id")
+    readonly_fields = ("code", "key_id", "created_at", "last_used_on")
+    fieldsets = (
+        (None, {"fields": ("name", "code", "is_active", "expires_at", "scopes")}),
+        (_("Key"), {"fields": ("key_id", "created_at", "last_used_on")}),
+    )
+    custom_urls = (
+        ("new/", "members_client_new", NewClientPage.as_view()),
+        ("<path:object_id>/new-key/", "members_client_new_key", NewKeyPage.as_view()),
+    )
+    change_form_template = "admin/members/client.html"
+    ends = moment("expires_at", _("expires"))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return redirect("admin:members_client_new")
+
+    def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        clients.forget()
+
+    @display(description=_("scopes"))
+    def shown_scopes(self, client: Client) -> str:
+        return ", ".join(client.scopes)
+
+
+@admin.register(Group)
+class GroupAdmin(ScreenAdmin):
+    """Roles: what a person of the back office may do."""
+
+    list_display = ("name", "people", "rights")
+    search_fields = ("name",)
+    filter_horizontal = ("permissions",)
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        counts = {"people": Count("user", distinct=True), "rights": Count("permissions", distinct=True)}
+        annotated: QuerySet[Any] = super().get_queryset(request).annotate(**counts)
+        return annotated
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, **kwargs | _named_permissions(db_field))
+
+    @display(description=_("people"))
+    def people(self, group: Any) -> int:
+        return int(group.people)
+
+    @display(description=_("permissions"))
+    def rights(self, group: Any) -> int:
+        return int(group.rights)
+
+
+def _named_permissions(db_field: Any) -> dict[str, Any]:
+    """Choose permissions with what their names need, in one query."""
+    is_rights = db_field.name in ("permissions", "user_permissions")
+    return {"queryset": Permission.objects.select_related("content_type")} if is_rights else {}
+
+
+class StaffCreationForm(UserCreationForm):  # type: ignore[misc]
+    """A new person of the back office."""
+
+    class Meta:
+        model = User
+        fields = ("username",)
+
+
+class StaffChangeForm(UserChangeForm):  # type: ignore[misc]
+    """A person of the back office, changed."""
+
+    class Meta:
+        model = User
+        fields = (
+            "username",
+            "password",
+            "first_name",
+            "last_name",
+            "email",
+            "is_active",
+            "is_superuser",
+            "groups",
+            "user_permissions",
+        )
+
+
+@admin.register(User)
+class UserAdmin(_UserAdmin, ScreenAdmin):
+    """Staff. Members' sign-ins are not here: they belong to the member's page."""
+
+    form = StaffChangeForm
+    add_form = StaffCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "shown_name", "email", "roles", "is_active", "is_superuser", "seen")
+    list_filter = (("is_active", BooleanRadioFilter), ("is_superuser", BooleanRadioFilter))
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (_("Person"), {"fields": (("first_name", "last_name"), "email")}),
+        (_("Roles"), {"fields": ("is_active", "groups")}),
+        (_("Beyond roles"), {"classes": ("collapse",), "fields": ("is_superuser", "user_permissions")}),
+        (_("Dates"), {"fields": (("last_login", "date_joined"),)}),
+    )
+    add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2")}),)
+    readonly_fields = ("last_login", "date_joined")
+    seen = moment("last_login", _("last login"))
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).filter(member__isnull=True).prefetch_related("groups")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Nobody lifts himself up: superusers alone make superusers, and no one else changes his own roles."""
+        fixed = tuple(super().get_readonly_fields(request, obj))
+        if request.user.is_superuser:
+            return fixed
+        own = ("groups", "is_active") if obj == request.user else ()
+        return (*fixed, "is_superuser", "user_permissions", *own)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed = super().has_change_permission(request, obj)
+        return bool(allowed and (request.user.is_superuser or obj is None or not obj.is_superuser))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, **kwargs | _named_permissions(db_field))
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        obj.is_staff = True  # who is made here works here
+        super().save_model(request, obj, form, change)
+
+    @display(description=_("name"))
+    def shown_name(self, user: User) -> str:
+        return user.get_full_name()
+
+    @display(description=_("roles"))
+    def roles(self, user: User) -> str:
+        return ", ".join(str(group) for group in user.groups.all())
+
+
+@admin.register(AuditRecord)
+class AuditRecordAdmin(ReadOnlyAdmin):
+    """What was done and looked at, newest first."""
+
+    list_display = ("shown_at", "actor", "action", "subject", "reason")
+    list_filter = (("at", DayFilter),)
+    search_fields = ("actor",)
+    search_help_text = _("Who (staff:alice), an action (member.revealed), or a card number")
+    fields = (("shown_at", "actor"), ("action", "subject"), "reason", "details")
+    shown_at = moment("at", _("time"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Match a whole actor, a whole action or a member: the trail is long and no part of a word is indexed."""
+        if term := search_term.strip():
+            people = Member.objects.by_number(term).values("pk")
+            queryset = queryset.filter(Q(actor=term) | Q(action=term) | Q(subject__in=people))
+        return queryset, False
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(ReadOnlyAdmin):
+    """Sign-ins that failed; deleting one lets the person try again at once."""
+
+    list_display = ("tried", "username", "ip_address", "failures_since_start", "path_info")
+    search_fields = ("username__exact", "ip_address__exact")
+    fields = ("attempt_time", "username", "ip_address", "user_agent", "failures_since_start", "path_info")
+    ordering = ("-id",)
+    tried = moment("attempt_time", _("time"))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return ScreenAdmin.has_delete_permission(self, request, obj)
+
+
+def _trail(request: HttpRequest, member: Member) -> Panel:
+    """Show who did or looked at what of a member."""
+    records = AuditRecord.objects.filter(subject=member)[:10]
+    return Panel(
+        title=_("Audit trail"),
+        headers=(_("time"), _("actor"), _("action"), _("reason")),
+        rows=[(shown_moment(record.at), record.actor, Cell(record.action), record.reason) for record in records],
+        empty=_("Nothing yet."),
+        slug="audit",
+    )
+
+
+screen.panels.append((90, "members.view_auditrecord", _trail))

@@ -1,0 +1,120 @@
+"""The night on screen: job runs and the figures they leave."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+
+from members.admin.base import BoundedChangeList, DayFilter, ReadOnlyAdmin, display, moment
+from members.admin.screen import Panel
+from points.admin.exporting import ExportingAdmin, StatisticResource
+from points.admin.reading import count, number
+from points.models import DailyStatistic, EarningRule, EntryKind, JobRun, PointType
+
+STATE_LABELS = {"running": "info", "done": "success", "failed": "danger"}
+
+
+@admin.register(JobRun)
+class JobRunAdmin(ReadOnlyAdmin):
+    """Which job ran for which day, and how it ended."""
+
+    list_display = ("business_date", "job", "shown_state", "shown_counts", "started", "finished")
+    list_filter = (("state", ChoicesDropdownFilter), ("business_date", DayFilter))
+    ordering = ("-business_date", "job")
+    fields = (("job", "business_date"), ("state", "started"), ("finished", "watermark"), "error")
+    started = moment("started_at", _("started at"))
+    finished = moment("finished_at", _("finished at"))
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        context["tables"] = [_counts_of(context["original"])]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description=_("state"), label=STATE_LABELS)
+    def shown_state(self, run: JobRun) -> tuple[str, str]:
+        return run.state, run.get_state_display()
+
+    @display(description=_("counts"))
+    def shown_counts(self, run: JobRun) -> str:
+        expired = run.counts.get("expire", {}).get("points", 0)
+        matured = run.counts.get("mature", {}).get("points", 0)
+        told = {"matured": number(matured), "expired": number(expired)}
+        return str(_("%(matured)s matured, %(expired)s expired")) % told
+
+
+def _counts_of(run: JobRun) -> Panel:
+    """Show what each step of a night counted, in its order."""
+    rows = [(step, name, count(value)) for step, counts in run.counts.items() for name, value in counts.items()]
+    headers = (_("step"), _("what"), _("number"))
+    return Panel(title=_("Steps"), headers=headers, rows=rows, empty=_("No step is done yet."))
+
+
+class StatisticChangeList(BoundedChangeList):
+    """Statistics with the names behind their codes, asked for once a page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        rows = list(self.result_list)
+        rules = EarningRule.objects.in_bulk({row.rule_id for row in rows if row.rule_id})
+        types = {one.code: one for one in PointType.objects.all()}
+        for row in rows:
+            row.rule, row.type = rules.get(row.rule_id), types.get(row.point_type)
+        self.result_list = rows
+
+
+class KindFilter(DropdownFilter):  # type: ignore[misc]
+    """One kind of entry; the column itself knows no choices."""
+
+    title = _("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(EntryKind.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+@admin.register(DailyStatistic)
+class DailyStatisticAdmin(ExportingAdmin, ReadOnlyAdmin):
+    """Points by day, type, kind, rule, channel and tier."""
+
+    resource_classes = (StatisticResource,)
+    list_display = (
+        "day",
+        "shown_type",
+        "shown_kind",
+        "shown_rule",
+        "channel",
+        "tier",
+        "shown_entries",
+        "shown_points",
+    )
+    list_display_links = None
+    list_filter = (("day", DayFilter), KindFilter)
+    ordering = ("-day", "point_type", "kind", "rule_id", "channel", "tier")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return StatisticChangeList
+
+    @display(description=_("point type"))
+    def shown_type(self, row: Any) -> str:
+        return str(getattr(row, "type", None) or row.point_type)
+
+    @display(description=_("kind"))
+    def shown_kind(self, row: DailyStatistic) -> str:
+        return str(EntryKind(row.kind).label) if row.kind in EntryKind.values else row.kind
+
+    @display(description=_("rule"))
+    def shown_rule(self, row: Any) -> str:
+        return str(getattr(row, "rule", None) or "–")
+
+    @display(description=_("entries"))
+    def shown_entries(self, row: DailyStatistic) -> str:
+        return number(row.entries)
+
+    @display(description=_("points"))
+    def shown_points(self, row: DailyStatistic) -> str:
+        return number(row.points)

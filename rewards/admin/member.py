@@ -1,0 +1,52 @@
+"""What this app adds to the screen of a member: orders and coupons."""
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from members.admin.base import shown_moment
+from members.admin.screen import Cell, Panel, screen
+from members.models import Member
+from points.admin.reading import count, last_day
+from rewards.admin import coupons, redemption
+from rewards.models import Coupon, Redemption
+
+SHOWN = 10
+
+
+def _redemptions(request: HttpRequest, member: Member) -> Panel:
+    """Show the last orders."""
+    orders = Redemption.objects.of_member(member).select_related("reward", "variant")[:SHOWN]
+    rows = [
+        (
+            Cell(shown_moment(order.placed_at), href=reverse("admin:rewards_redemption_change", args=[order.pk])),
+            order.reward,
+            order.variant,
+            count(order.quantity),
+            count(order.points),
+            Cell(order.get_state_display(), label=redemption.STATE_LABELS[order.state]),
+        )
+        for order in orders
+    ]
+    headers = (_("placed at"), _("reward"), _("variant"), _("quantity"), _("points"), _("status"))
+    page = f"{reverse('admin:rewards_redemption_changelist')}?member__exact={member.pk}"
+    return Panel(_("Redemptions"), headers, rows, _("Nothing redeemed yet."), page, "redemptions")
+
+
+def _coupons(request: HttpRequest, member: Member) -> Panel:
+    """Show the coupons, what ends soonest first."""
+    rows = [
+        (
+            Cell(coupon.grouped_code, href=reverse("admin:rewards_coupon_change", args=[coupon.pk])),
+            coupons.worth(coupon),
+            last_day(coupon.expires_at),
+            Cell(coupon.get_state_display(), label=coupons.STATE_LABELS[coupon.state]),
+        )
+        for coupon in Coupon.objects.of_member(member)[:SHOWN]
+    ]
+    page = f"{reverse('admin:rewards_coupon_changelist')}?member__exact={member.pk}"
+    headers = (_("code"), _("worth"), _("last day"), _("status"))
+    return Panel(_("Coupons"), headers, rows, _("No coupons."), page, "coupons")
+
+
+screen.panels += [(40, "rewards.view_redemption", _redemptions), (50, "rewards.view_coupon", _coupons)]

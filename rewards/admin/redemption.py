@@ -1,0 +1,394 @@
+"""Orders: the queue of what waits, and each step an order can take."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+
+from config.lib import actor
+from config.lib.errors import DomainError
+from members.actions import auditing
+from members.admin.base import ActionPage, AdminPage, DayFilter, ReadOnlyAdmin, display, moment, shown_moment
+from members.admin.screen import Cell, Panel
+from members.models import Member
+from points.admin.reading import link, member_link, number
+from rewards.actions import fulfilling, redeeming
+from rewards.admin.forms import ReasonForOrderForm, ReturnForm, ShipForm, WriteOffForm
+from rewards.models import (
+    OPEN_STATES,
+    REDEMPTION_TRANSITIONS,
+    Redemption,
+    RedemptionChange,
+    RedemptionState,
+    RewardKind,
+)
+from rewards.querysets import normalise_code
+
+PERMISSION = "rewards.change_redemption"
+STATE_LABELS = {
+    "placed": "warning",
+    "approved": "info",
+    "shipped": "info",
+    "ready": "primary",
+    "completed": "success",
+    "cancelled": "",
+    "returned": "",
+}
+
+
+def waiting_badge(request: HttpRequest) -> str:
+    """Return how many orders wait for somebody of the back office, for the sidebar."""
+    if not request.user.has_perm("rewards.view_redemption"):
+        return ""
+    waiting = Redemption.objects.waiting().order_by()[:100].count()
+    return "99+" if waiting > 99 else str(waiting or "")
+
+
+def next_states(redemption: Redemption) -> set[str]:
+    """Return where an order can go from here."""
+    here = (redemption.kind, redemption.state)
+    return {new for kind, old, new in REDEMPTION_TRANSITIONS if (kind, old) == here}
+
+
+class OrderPage(ActionPage):
+    """A step of an order."""
+
+    permission = PERMISSION
+
+
+class ShipPage(OrderPage):
+    """An order handed to a carrier."""
+
+    title = _("Ship the order")
+    submit_label = _("Shipped")
+    form_class = ShipForm
+
+    def act(self, form: ShipForm) -> Any:
+        said = form.cleaned_data
+        fulfilling.ship(
+            redemption=self.subject,
+            carrier=said["carrier"],
+            tracking=said["tracking"],
+            actor=self.actor,
+            at=timezone.now(),
+        )
+        return _("The order is on its way.")
+
+
+class CancelPage(OrderPage):
+    """An order taken back before it was delivered."""
+
+    title = _("Cancel the order")
+    intro = _("The points return to the lots they left, the pieces to the stock, and an unused coupon becomes void.")
+    submit_label = _("Cancel the order")
+    form_class = ReasonForOrderForm
+    is_dangerous = True
+
+    def act(self, form: ReasonForOrderForm) -> Any:
+        redemption: Redemption = self.subject
+        redeeming.cancel(
+            redemption=redemption,
+            source=fulfilling.SOURCE,
+            reference=f"cancel-{redemption.key}",
+            reason=form.cleaned_data["reason"],
+            actor=self.actor,
+            at=timezone.now(),
+        )
+        return _("The order is cancelled; %(points)s points are back.") % {"points": number(redemption.points)}
+
+
+class ReturnPage(OrderPage):
+    """An order that came back."""
+
+    title = _("Take the order back")
+    intro = _("The points return to the lots they left.")
+    submit_label = _("Take the order back")
+    form_class = ReturnForm
+    is_dangerous = True
+
+    def act(self, form: ReturnForm) -> Any:
+        fulfilling.return_(
+            redemption=self.subject,
+            reason=form.cleaned_data["reason"],
+            restock=form.cleaned_data["restock"],
+            actor=self.actor,
+            at=timezone.now(),
+        )
+        return _("The order is returned; %(points)s points are back.") % {"points": number(self.subject.points)}
+
+
+class WriteOffPage(OrderPage):
+    """The counter: a member shows a code, the order is completed."""
+
+    title = _("Write off a code")
+    intro = _("Type or scan the code that the member shows for a pick-up or a service.")
+    submit_label = _("Write off")
+    form_class = WriteOffForm
+    written: Redemption
+
+    def act(self, form: WriteOffForm) -> Any:
+        self.written = fulfilling.write_off(code=form.cleaned_data["code"], actor=self.actor, at=timezone.now())
+        facts = {"reward": self.written.reward, "quantity": self.written.quantity}
+        return _("Written off: %(reward)s × %(quantity)s.") % facts
+
+    def get_success_url(self) -> str:
+        return reverse("admin:rewards_redemption_write_off")
+
+
+class StepPage(AdminPage):
+    """A step that needs no words, posted from a button."""
+
+    permission = PERMISSION
+    step: Callable[..., Redemption] = fulfilling.approve
+    told: Any = ""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return redirect("admin:rewards_redemption_change", self.subject.pk)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            self.step(redemption=self.subject, actor=self.actor, at=timezone.now())
+        except DomainError as refusal:
+            messages.error(request, str(refusal))
+        else:
+            messages.success(request, self.told)
+        return redirect("admin:rewards_redemption_change", self.subject.pk)
+
+
+class AddressPage(AdminPage):
+    """Where to send an order, in the clear; that it was read is written down."""
+
+    permission = PERMISSION
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return redirect("admin:rewards_redemption_change", self.subject.pk)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        redemption: Redemption = self.subject
+        auditing.record(
+            actor=self.actor,
+            action="member.revealed",
+            subject=redemption.member,
+            reason="fulfilment",
+            details={"fields": ["address"], "redemption": str(redemption.key)},
+            at=timezone.now(),
+        )
+        context = self.get_context_data(redemption=redemption, address=redemption.address, member=redemption.member)
+        return TemplateResponse(request, "admin/rewards/address.html", context)
+
+
+_approve = StepPage.as_view(step=staticmethod(fulfilling.approve), told=_("The order is approved."))
+_ready = StepPage.as_view(
+    step=staticmethod(fulfilling.ready), told=_("The order is ready; the member has a write-off code.")
+)
+_complete = StepPage.as_view(step=staticmethod(fulfilling.complete), told=_("The order is completed."))
+
+#: What leads an order into each state: the page, the words on its button, an icon, and whether it is posted at once.
+_BUTTONS: dict[str, tuple[str, Any, str, bool]] = {
+    RedemptionState.APPROVED: ("approve", _("Approve"), "check", True),
+    RedemptionState.SHIPPED: ("ship", _("Ship"), "local_shipping", False),
+    RedemptionState.READY: ("ready", _("Ready for pick-up"), "storefront", True),
+    RedemptionState.COMPLETED: ("complete", _("Complete"), "done_all", True),
+    RedemptionState.CANCELLED: ("cancel", _("Cancel the order"), "cancel", False),
+    RedemptionState.RETURNED: ("take_back", _("Take back"), "undo", False),
+}
+
+
+class QueueFilter(DropdownFilter):  # type: ignore[misc]
+    """What waits, by default; or any state, or everything."""
+
+    title = _("status")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("all", _("All")), *RedemptionState.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        if chosen == "all" or (chosen is None and is_narrowed(request)):
+            return queryset
+        return queryset.filter(state=chosen) if chosen else queryset.filter(state__in=OPEN_STATES)
+
+
+def is_narrowed(request: HttpRequest) -> bool:
+    """Tell whether somebody looks for particular orders, among which the done ones belong."""
+    return bool(request.GET.get("q") or request.GET.get("member__exact"))
+
+
+@admin.register(Redemption)
+class RedemptionAdmin(ReadOnlyAdmin):
+    """Orders; first those that wait, longest waiting first."""
+
+    list_display = (
+        "placed",
+        "member_number",
+        "reward",
+        "shown_quantity",
+        "shown_state",
+        "shown_points",
+        "changed",
+        "carriage",
+    )
+    list_filter = (QueueFilter, ("kind", ChoicesDropdownFilter), ("placed_at", DayFilter))
+    search_fields = ("key",)
+    search_help_text = _("Card number, phone, e-mail, write-off code, tracking number or order id")
+    list_select_related = ("member", "reward", "variant")
+    actions = ("approve_selected", "ready_selected", "complete_selected")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("member_number", "state"),
+                    ("reward", "shown_quantity"),
+                    ("shown_points", "entry_link"),
+                    ("placed", "changed"),
+                    ("source", "reference"),
+                    ("carriage", "coupon"),
+                    ("key", "shown_code"),
+                )
+            },
+        ),
+    )
+    change_form_template = "admin/rewards/redemption.html"
+    custom_urls = (
+        ("write-off/", "rewards_redemption_write_off", WriteOffPage.as_view()),
+        ("<path:object_id>/approve/", "rewards_redemption_approve", _approve),
+        ("<path:object_id>/ship/", "rewards_redemption_ship", ShipPage.as_view()),
+        ("<path:object_id>/ready/", "rewards_redemption_ready", _ready),
+        ("<path:object_id>/complete/", "rewards_redemption_complete", _complete),
+        ("<path:object_id>/cancel/", "rewards_redemption_cancel", CancelPage.as_view()),
+        ("<path:object_id>/take-back/", "rewards_redemption_take_back", ReturnPage.as_view()),
+        ("<path:object_id>/address/", "rewards_redemption_address", AddressPage.as_view()),
+    )
+    placed = moment("placed_at", _("placed at"))
+    changed = moment("changed_at", _("changed at"))
+
+    def has_fulfil_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether this person moves orders on."""
+        return bool(request.user.has_perm(PERMISSION))
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """The queue by how long it waits, everything else newest first."""
+        return ("-id",) if request.GET.get("state") or is_narrowed(request) else ("changed_at", "id")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if term := search_term.strip():
+            people = list(Member.objects.search(term).values_list("pk", flat=True)[:100])
+            wanted = Q(member_id__in=people) | Q(pickup_code=normalise_code(term)) & ~Q(pickup_code="")
+            queryset = queryset.filter(wanted | Q(tracking=term) | _by_key(term))
+        return queryset, False
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        redemption: Redemption = context["original"]
+        may = self.has_fulfil_permission(request)
+        context["tables"] = [_history(redemption)]
+        context["steps"] = _steps(redemption) if may else []
+        context["address_page"] = ""
+        if may and redemption.kind == RewardKind.GIFT and redemption.state in OPEN_STATES and redemption.address:
+            context["address_page"] = reverse("admin:rewards_redemption_address", args=[redemption.pk])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.action(description=_("Approve the selected orders"), permissions=["fulfil"])
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._step_all(request, queryset, fulfilling.approve)
+
+    @admin.action(description=_("Put the selected orders out for pick-up"), permissions=["fulfil"])
+    def ready_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._step_all(request, queryset, fulfilling.ready)
+
+    @admin.action(description=_("Complete the selected orders"), permissions=["fulfil"])
+    def complete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._step_all(request, queryset, fulfilling.complete)
+
+    def _step_all(self, request: HttpRequest, queryset: QuerySet[Any], step: Callable[..., Redemption]) -> None:
+        """Take the step with each order; those that stand elsewhere are named and left."""
+        who, at, moved = actor.staff(request.user), timezone.now(), 0
+        for redemption in queryset.select_related("member", "reward"):
+            try:
+                step(redemption=redemption, actor=who, at=at)
+                moved += 1
+            except DomainError as refusal:
+                messages.error(request, f"{redemption.member.grouped_number}, {redemption.reward}: {refusal}")
+        if moved:
+            told = ngettext("%(number)s order moved on.", "%(number)s orders moved on.", moved) % {"number": moved}
+            messages.success(request, told)
+
+    @display(description=_("member"))
+    def member_number(self, redemption: Redemption) -> Any:
+        return member_link(redemption.member)
+
+    @display(description=_("quantity"))
+    def shown_quantity(self, redemption: Redemption) -> str:
+        return f"{redemption.quantity} × {redemption.variant}" if redemption.variant else str(redemption.quantity)
+
+    @display(description=_("status"), label=STATE_LABELS)
+    def shown_state(self, redemption: Redemption) -> tuple[str, str]:
+        return redemption.state, redemption.get_state_display()
+
+    @display(description=_("points"))
+    def shown_points(self, redemption: Redemption) -> str:
+        return number(redemption.points)
+
+    @display(description=_("carrier"))
+    def carriage(self, redemption: Redemption) -> str:
+        return " ".join(filter(None, [redemption.carrier, redemption.tracking])) or "–"
+
+    @display(description=_("write-off code"))
+    def shown_code(self, redemption: Redemption) -> str:
+        """Staff see that there is a code, not which: the member must show it."""
+        return f"****-{redemption.pickup_code[-4:]}" if redemption.pickup_code else "–"
+
+    @display(description=_("points entry"))
+    def entry_link(self, redemption: Redemption) -> Any:
+        return link("entry", redemption.entry_id, f"#{redemption.entry_id}")
+
+
+def _by_key(term: str) -> Q:
+    """Match the id of an order, if that is what the term is."""
+    try:
+        return Q(key=uuid.UUID(term))
+    except ValueError:
+        return Q(pk__in=[])
+
+
+def _steps(redemption: Redemption) -> list[dict[str, Any]]:
+    """Return the buttons of the steps that follow from here."""
+    following = next_states(redemption)
+    return [
+        {
+            "title": title,
+            "icon": icon,
+            "is_post": is_post,
+            "link": reverse(f"admin:rewards_redemption_{name}", args=[redemption.pk]),
+        }
+        for state, (name, title, icon, is_post) in _BUTTONS.items()
+        if state in following
+    ]
+
+
+def _history(redemption: Redemption) -> Panel:
+    """Show every step of an order."""
+    changes = RedemptionChange.objects.filter(member_id=redemption.member_id, redemption_id=redemption.pk)
+    rows = [
+        (
+            shown_moment(change.at),
+            Cell(change.get_to_state_display(), label=STATE_LABELS[change.to_state]),
+            change.actor,
+            change.reason,
+        )
+        for change in changes.order_by("-id")[:50]
+    ]
+    return Panel(_("Steps"), (_("time"), _("status"), _("actor"), _("reason")), rows, _("Nothing yet."))
