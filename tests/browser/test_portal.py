@@ -84,7 +84,7 @@ def test_a_double_click_is_one_order_and_going_back_sends_nothing_again(open_win
     assert Redemption.objects.count() == 1
 
 
-def test_errors_of_the_order_form_come_into_the_page(open_window: Opener) -> None:
+def test_errors_of_the_order_form_come_into_the_page_and_can_be_mended(open_window: Opener) -> None:
     scene, window = set_scene(points=5_000), open_window()
     page = window.page
     sign_in(window, scene)
@@ -97,6 +97,12 @@ def test_errors_of_the_order_form_come_into_the_page(open_window: Opener) -> Non
     expect(page.get_by_text("Quantity: at least 1.")).to_be_visible()
     expect(page.get_by_text("Enter the address to send it to.")).to_be_visible()
     assert page.url.endswith("/rewards/gift-mug/")
+
+    page.get_by_label("Quantity").fill("2")
+    page.get_by_label("Delivery address").fill("上海市淮海中路 1045 号")
+    page.get_by_role("button", name="Redeem").click()
+    page.get_by_role("button", name="Redeem for 2,000 points").click()
+    expect(page.get_by_text("We are getting it ready to send.")).to_be_visible()
     # Chromium reports every 4xx answer to a script; this one is the form's answer and was put into the page.
     window.errors[:] = [error for error in window.errors if "422" not in error]
 
