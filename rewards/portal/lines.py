@@ -143,11 +143,13 @@ class HistoryPage:
     older: int | None
 
 
-def history(*, member: Member, point_type: str = "", group: str = "", before: int | None = None) -> HistoryPage:
+def history(
+    *, member: Member, point_type: PointType | None = None, group: str = "", before: int | None = None
+) -> HistoryPage:
     """Read one page of a member's history; the cost does not grow with what lies before it."""
     entries = Entry.objects.history(member).select_related("event", "rule", "point_type")
-    if point_type:
-        entries = entries.filter(point_type__code=point_type)
+    if point_type is not None:
+        entries = entries.filter(point_type=point_type)
     if group:
         entries = entries.filter(kind__in=GROUPS[group])
     if before is not None:

@@ -49,7 +49,7 @@ def show_history(request: MemberRequest) -> HttpResponse:
     before = request.GET.get("before", "")
     page = lines.history(
         member=request.member,
-        point_type=chosen.code if chosen else "",
+        point_type=chosen,
         group=group,
         before=int(before) if before.isdecimal() and len(before) < 19 else None,
     )
