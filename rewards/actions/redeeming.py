@@ -23,6 +23,7 @@ from rewards.models import (
     FIRST_STATES,
     REDEMPTION_TRANSITIONS,
     Coupon,
+    CouponState,
     Redemption,
     RedemptionChange,
     RedemptionState,
@@ -142,7 +143,7 @@ def cancel(
 ) -> Redeemed:
     """Take an order back before it is delivered: the points return to their lots, the pieces to the stock, once.
 
-    An unused coupon becomes void; CouponOver is raised when it was used, CannotCancel when the order has gone too far.
+    An unused coupon becomes void; CouponOver is raised when it was used or has ended, CannotCancel when the order has gone too far.
     """
     holder = claiming.claim(
         source=source,
@@ -165,6 +166,9 @@ def cancel(
         raise CannotCancel(status=redemption.get_state_display())
     redemption.refresh_from_db()
     if redemption.coupon is not None:
+        # A coupon that ended is worth nothing, whether or not the night has marked it: it does not become points again.
+        if redemption.coupon.expires_at is not None and redemption.coupon.expires_at <= at:
+            raise coupons.CouponOver(state=CouponState.EXPIRED.label)
         coupons.void(coupon=redemption.coupon, actor=actor, at=at, reason=reason)
     give_back(redemption=redemption, source=source, actor=actor, at=at)
     return Redeemed(redemption, redemption.coupon, replayed=False)

@@ -11,7 +11,7 @@ from points.calendar import end_of_day
 from points.models import Entry, Reference
 from points.reports import check_books
 from rewards import eligibility
-from rewards.actions import redeeming, stocking
+from rewards.actions import coupons, redeeming, stocking
 from rewards.actions.redeeming import Redeemed
 from rewards.models import Coupon, Redemption, Reward, Stock
 from tests.members.factories import AT, TESTER, MemberFactory, TierFactory
@@ -415,6 +415,24 @@ def test_cancelling_voids_the_coupon_nobody_used() -> None:
     assert done.coupon is not None
     assert done.coupon.state == "void"
     assert available(member) == 100
+
+
+def test_a_coupon_that_ended_does_not_become_points_again_before_the_night_marks_it() -> None:
+    member = member_with(500)
+    redeemed = redeem(member, CouponRewardFactory.create(points=100))
+    assert redeemed.coupon is not None
+    assert redeemed.coupon.expires_at is not None
+
+    with pytest.raises(coupons.CouponOver):
+        redeeming.cancel(
+            redemption=redeemed.redemption,
+            source="shop",
+            reference="c-1",
+            actor=TESTER,
+            at=redeemed.coupon.expires_at,
+        )
+
+    assert available(member) == 400
 
 
 def test_a_closed_member_gets_no_new_order_but_an_old_one_can_be_cancelled() -> None:
