@@ -35,6 +35,26 @@ _LANGUAGE = {
     "schema": {"type": "string", "enum": ["en", "zh-hans"]},
     "description": "The language of names, sentences and messages.",
 }
+_INTRODUCTION = """\
+What a till, a shop or a core-banking system calls.
+
+**Keys.** Send `Authorization: Bearer lk_<id>.<secret>`. Each call names the scope it needs. What another system wrote
+is 404, like what does not exist.
+
+**Errors** are problem documents (RFC 9457, `application/problem+json`). Decide by `code`; `errors` gives reasons by
+field, and a refusal carries its facts. After 429 and 503 wait `Retry-After` seconds and send the same request again.
+
+**Idempotency.** Every write carries a `reference` of yours, 1 to 100 characters, unique for each kind of write, for
+ever. The same again gives the first answer with status 200 and `Idempotent-Replayed: true`; other content under a used
+reference is 409 `reference_conflict`. A refused write keeps no reference.
+
+**Values.** Times are RFC 3339 with an offset. Money is `{"amount": "196.00", "currency": "CNY"}`. Points are whole
+numbers. An unknown field is refused; null for an optional one is the same as leaving it out.
+
+**Pages.** Follow `next` and `previous`; `page_size` up to 500.
+"""
+_FIRST = "Done, for the first time."
+_AGAIN = "The same was asked before: the first answer again."
 _READ = (400, 401, 403, 404, 406, 500, 503)
 _WRITE = (*_READ, 409, 413, 415, 422, 429)
 
@@ -46,6 +66,9 @@ class ScopedSchema(AutoSchema):
         scopes = " or ".join(f"`{scope}`" for scope in getattr(self.view, "scopes", {}).get(self.method.lower(), ()))
         described = super().get_description()
         return f"{described}\n\nScope: {scopes}" if scopes else str(described)
+
+    def get_summary(self) -> str:
+        return str(super().get_description()).partition("\n")[0].rstrip(".")
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         ways: list[dict[str, list[str]]] = super().get_auth()
@@ -75,6 +98,7 @@ class MemberSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
 
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """Add to every call what all calls have in common: problems, languages, and what a repeated write answers."""
+    result["info"]["description"] = _INTRODUCTION
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
     components["responses"] = {f"Problem{status}": _problem(status) for status in TITLES}
@@ -87,12 +111,12 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
 
 def _complete(operation: dict[str, Any], *, writes: bool) -> None:
     responses = operation["responses"]
-    for status in _WRITE if writes else _READ:
-        responses.setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
+    for refused in _WRITE if writes else _READ:
+        responses.setdefault(str(refused), {"$ref": f"#/components/responses/Problem{refused}"})
     operation.setdefault("parameters", []).append(_LANGUAGE)
     if "201" in responses and "200" in responses:
-        responses["201"]["description"] = "Done, for the first time."
-        responses["200"]["description"] = "The same was asked before: the first answer again."
+        for status, description in (("201", _FIRST), ("200", _AGAIN)):
+            responses[status]["description"] = responses[status].get("description") or description
         responses["200"]["headers"] = {
             "Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}, "required": False}
         }

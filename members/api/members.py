@@ -54,6 +54,7 @@ class ProfileBody(Body):
     """The parts of a profile to change; what is left out stays. Null or an empty text takes a part away."""
 
     null_clears = True
+    reference = ReferenceField(required=False, help_text=_("Not kept: the same change twice is one change."))
     name = TextField(max_length=150, required=False)
     phone = TextField(max_length=40, required=False, allow_blank=True, allow_null=True)
     email = TextField(max_length=254, required=False, allow_blank=True, allow_null=True)
@@ -150,8 +151,9 @@ class MemberView(ApiView):
     def patch(self, request: Request, number: str) -> Response:
         """Change the given parts of a profile. Repeating it changes nothing more, so it needs no reference."""
         member = self.get_member(number)
-        changes = Profile()
-        for name, value in self.read(ProfileBody).items():
+        body, changes = self.read(ProfileBody), Profile()
+        body.pop("reference", None)
+        for name, value in body.items():
             changes[name] = value if name in ("birthday", "attributes") else value or ""  # type: ignore[literal-required]
         if not changes:
             raise ValidationError({"non_field_errors": [_("Name at least one part to change.")]})

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 from django.db.models import F
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -118,7 +118,7 @@ class EventsView(ApiView):
     @extend_schema(
         operation_id="send_events",
         request=_EVENTS,
-        responses={200: _RESULTS, 201: EventAnswer},
+        responses={200: OpenApiResponse(_RESULTS, _("A list, or one event that was sent before.")), 201: EventAnswer},
     )
     def post(self, request: Request) -> Response:
         """Take one event, or a list of up to 10,000: then the answer is 200 with one result an event, in order.

@@ -83,6 +83,12 @@ class CouponView(ApiView):
         self.misses = CouponMisses()
         return [self.misses]
 
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        # Django would log the address of a refusal, and with it a code that may still be good elsewhere.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+        return response
+
     def member_of(self, body: dict[str, Any]) -> Member | None:
         return find_member(body["member"]) if body.get("member") else None
 

@@ -135,7 +135,9 @@ def test_no_key_is_ever_logged(till: Caller, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.DEBUG):
         till.get("members/?phone=13800138000")
         till.get("members/", Authorization=f"Bearer {till.key}x")
-        till.post("coupons/ABCD-EFGH/validate/", {"money": {"amount": "1.00", "currency": "CNY"}})
+        for step in ("validate", "redeem", "rollback"):
+            till.post(f"coupons/ABCD-EFGH/{step}/", {"reference": "x", "money": {"amount": "1.00", "currency": "CNY"}})
+            till.post(f"coupons/ABCD-EFGH/{step}/", {}, Authorization="Bearer lk_x.y")
 
     logged = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
     assert "api/v1/members" in logged

@@ -175,7 +175,9 @@ def test_a_page_that_cannot_be_is_refused(till: Caller, alice: Member, query: st
 
 
 def test_a_profile_is_read_and_changed_in_parts(till: Caller, alice: Member) -> None:
-    changed = till.patch(f"members/{alice.number}/", {"name": "Alicia", "phone": None, "birthday": "1991-02-03"})
+    changed = till.patch(
+        f"members/{alice.number}/", {"reference": "p", "name": "Alicia", "phone": None, "birthday": "1991-02-03"}
+    )
 
     assert changed.status == 200
     read = till.get(f"members/{alice.grouped_number.replace(' ', '-')}/").body

@@ -38,6 +38,7 @@ def test_every_call_is_described_with_its_scope_and_its_errors(schema: dict[str,
         assert wanted <= operation["responses"].keys(), path
         assert "Scope: `" in operation["description"], path
         assert {"clientKey": []} in operation["security"], path
+        assert operation["summary"], path
 
 
 def test_the_event_s_words_are_those_of_the_contract(schema: dict[str, Any]) -> None:
