@@ -79,6 +79,8 @@ _RULES: dict[str, dict[str, Any]] = {
         "points": 50,
         "is_base": False,
         "cap_month": 200,
+        "expiry_policy": ExpiryPolicy.DAYS,
+        "expiry_value": 30,
     },
     "app-double": {
         "name_en": "Double points in the app",

@@ -6,7 +6,7 @@ whatever it does twice ends at the same books.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import batched
@@ -22,18 +22,23 @@ from config.seed import IN_STORE
 from members.actions import enrolling
 from members.actions.enrolling import Person
 from members.models import Member, MemberKey, MemberKeyKind
-from points import calendar, closing
+from points import calendar, closing, reports
 from points.actions import awarding
 from points.actions.awarding import IncomingEvent
+from points.imports import statistics
 from points.models import EventType, JobRun
 from rewards.actions import redeeming
+from rewards.batches import expire_coupons
 
 SOURCE = "complete-journey"
 SHIFTED_SOURCE = "complete-journey-shifted"
 ACTOR = actor.system("complete_journey")
 COUPON = "coupon-1"
 _AT_ONCE = 5_000
+_DAYS_PER_STEP = 4
 
+#: What else happens on a day, told its clock and the members by household; it may happen twice.
+Happening = Callable[[datetime, Mapping[int, Member]], None]
 #: (what, done, of how many)
 Progress = Callable[[str, int, int], None]
 
@@ -53,13 +58,18 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """A load as it was asked for: who, until when, with its nights or without, and moved by how much."""
+    """A load as it was asked for: who, until when, with its nights or without, and moved by how much.
+
+    Quick nights take the same steps, but are written down once each, and the books are checked once, at the end.
+    """
 
     source: str = SOURCE
     households: Sequence[Household]
     last_day: date = reading.LAST_DAY
     nights: bool = True
+    quick_nights: bool = False
     shift: timedelta = timedelta(0)
+    story: Mapping[date, Happening] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -98,12 +108,17 @@ def load(wanted: Load, *, progress: Progress | None = None) -> Loaded:
     only = None if wanted.is_whole else [household.id for household in wanted.households]
     redemptions = reading.redemptions(only)
     total = (wanted.last_day - reading.FIRST_DAY).days + 1
+    lived = 0
     for number, (day, baskets) in enumerate(_every_day(wanted.last_day, reading.days(only)), start=1):
         run = done.get(day + wanted.shift)
         if not wanted.is_done(run):
             known = run.watermark.get("refused", {}) if run else {}
             _Day(wanted, day, members, known).live(baskets, redemptions.get(day, []))
+            lived += 1
+            statistics.refresh_at(number // _DAYS_PER_STEP if number % _DAYS_PER_STEP == 0 else 0)
         tell("days", number, total)
+    if wanted.quick_nights and lived and (breaks := reports.check_books()):
+        raise closing.BooksBroken(breaks="; ".join(str(one) for one in breaks[:5]))
     return loaded(wanted.source)
 
 
@@ -161,6 +176,16 @@ def _every_day(last: date, days: Iterator[tuple[date, list[Basket]]]) -> Iterato
         expected += timedelta(days=1)
 
 
+def _write_down(runs: list[JobRun]) -> None:
+    """Keep what has been done, in the place of what was kept before."""
+    JobRun.objects.bulk_create(
+        runs,
+        update_conflicts=True,
+        unique_fields=["job", "business_date"],
+        update_fields=["state", "counts", "watermark", "finished_at"],
+    )
+
+
 @dataclass(slots=True)
 class _Day:
     """One day of the load; its clock stands at the last second of it until the night."""
@@ -174,15 +199,37 @@ class _Day:
         """Let the day happen and close it; safe to be killed anywhere and to be done again."""
         counts = self._award(baskets)
         counts["redeemed"] = self._redeem(redemptions)
-        if self.load.nights:
-            # Said before the night: what was refused stays refused, though the night may bring the points.
-            self._note(counts, JobRun.State.RUNNING)
+        if happening := self.load.story.get(self.day):
+            happening(self.now, self.members)
+        if not self.load.nights:
+            _write_down([self._run(counts, JobRun.State.DONE)])
+            return
+        # Said before the night: what was refused stays refused, though the night may bring the points.
+        _write_down([self._run(counts, JobRun.State.RUNNING)])
+        nights = [self._close_quickly()] if self.load.quick_nights else []
+        if not self.load.quick_nights:
             closing.close(business_date=self.today, at=calendar.end_of(self.today))
-        self._note(counts, JobRun.State.DONE)
+        expire_coupons(at=calendar.end_of(self.today), actor=ACTOR)
+        _write_down([*nights, self._run(counts, JobRun.State.DONE)])
 
-    def _note(self, counts: dict[str, Any], state: JobRun.State) -> None:
-        """Write down how far the day has come."""
-        run = JobRun(
+    def _close_quickly(self) -> JobRun:
+        """Take the steps of the night but the last; return how it went."""
+        at = calendar.end_of(self.today)
+        steps = closing.steps(self.today, at, lambda name: lambda count: None)
+        counts = {name: step() for name, step in steps if name != "check_books"}
+        return JobRun(
+            job=closing.JOB,
+            business_date=self.today,
+            state=JobRun.State.DONE,
+            counts=counts,
+            watermark={"step": "roll_up", "at": at.isoformat()},
+            started_at=at,
+            finished_at=at,
+        )
+
+    def _run(self, counts: dict[str, Any], state: JobRun.State) -> JobRun:
+        """Return how far the day has come."""
+        return JobRun(
             job=self.load.job,
             business_date=self.today,
             state=state,
@@ -194,12 +241,6 @@ class _Day:
             },
             started_at=timezone.now(),
             finished_at=timezone.now() if state == JobRun.State.DONE else None,
-        )
-        JobRun.objects.bulk_create(
-            [run],
-            update_conflicts=True,
-            unique_fields=["job", "business_date"],
-            update_fields=["state", "counts", "watermark", "finished_at"],
         )
 
     @property

@@ -20,7 +20,7 @@ from members.actions import enrolling
 from members.actions.enrolling import Person
 from points.actions import awarding
 from points.actions.awarding import EventResult, IncomingEvent
-from points.imports import encodings
+from points.imports import encodings, statistics
 from points.imports.csv_files import CsvFile
 from points.imports.error_report import ErrorReport
 from points.imports.parquet_files import MARK, ParquetFile
@@ -98,8 +98,9 @@ def import_events(
     running = _Import(Reader(encoding=file.encoding, zone=zone, at=at), source, create_members, actor)
     summary = running.summary
     with _References() as references:
-        for rows in batched(file.rows(), CHUNK, strict=False):
+        for step, rows in enumerate(batched(file.rows(), CHUNK, strict=False), start=1):
             problems = running.take(rows, references)
+            statistics.refresh_at(step)
             summary.rows += len(rows)
             summary.rejected += len({problem.row for problem in problems})
             summary.reasons.update(problem.refusal.code for problem in problems)
