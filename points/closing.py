@@ -88,7 +88,7 @@ def close(*, business_date: date, at: datetime, progress: Progress | None = None
 
 
 def _note(run: JobRun, name: str, counts: dict[str, int], at: datetime) -> None:
-    """Keep the largest count seen of a step: a second run finds nothing left to do and must not hide what the first did."""
+    """Keep the largest count seen of a step: a second run finds nothing to do and must not hide what the first did."""
     run.refresh_from_db(fields=["counts"])
     before: dict[str, Any] = run.counts.get(name, {})
     run.counts[name] = {key: max(value, before.get(key, 0)) for key, value in counts.items()}

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 
 if TYPE_CHECKING:
     from members.models import Member
-    from points.models import EarningRule, Entry, Event, Hold, Lot
+    from points.models import EarningRule, Entry, Event, Hold, Lot  # noqa: F401
 
 
 class EventQuerySet(models.QuerySet["Event"]):

@@ -40,7 +40,7 @@ class MemberBalance:
 
 
 def balances(*, member: Member, at: datetime) -> list[MemberBalance]:
-    """What a member has now, by point type. Points past their end are not counted, though the night has not taken them yet."""
+    """What a member has now, by point type. Points past their end no longer count, taken by the night or not."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -49,8 +49,8 @@ def balances(*, member: Member, at: datetime) -> list[MemberBalance]:
             JOIN points_pointtype t ON t.id = b.point_type_id
             LEFT JOIN LATERAL (
                 SELECT sum(l.remaining)::bigint AS points FROM points_lot l
-                WHERE l.member_id = b.member_id AND l.point_type_id = b.point_type_id AND l.is_open AND NOT l.is_pending
-                    AND l.expires_at <= %(at)s
+                WHERE l.member_id = b.member_id AND l.point_type_id = b.point_type_id
+                    AND l.is_open AND NOT l.is_pending AND l.expires_at <= %(at)s
             ) gone ON true
             WHERE b.member_id = %(member)s ORDER BY t.id
             """,
@@ -59,7 +59,8 @@ def balances(*, member: Member, at: datetime) -> list[MemberBalance]:
         rows = cursor.fetchall()
         cursor.execute(
             """
-            SELECT l.point_type_id, ((l.expires_at AT TIME ZONE %(zone)s) - interval '1 microsecond')::date, sum(l.remaining)::bigint
+            SELECT l.point_type_id, ((l.expires_at AT TIME ZONE %(zone)s) - interval '1 microsecond')::date,
+                sum(l.remaining)::bigint
             FROM points_lot l
             WHERE l.member_id = %(member)s AND l.is_open AND NOT l.is_pending AND l.expires_at > %(at)s
             GROUP BY 1, 2 ORDER BY 1, 2
@@ -73,17 +74,18 @@ def balances(*, member: Member, at: datetime) -> list[MemberBalance]:
 
 
 def balances_as_of(*, member: Member, at: datetime) -> list[MemberBalance]:
-    """What the books said at a moment, from the entries recorded by then; what expires when is not told for the past."""
+    """What the books said at a moment, by the entries recorded until then; no expiry dates for the past."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT b.point_type_id,
-                coalesce(sum(CASE WHEN e.to_account = 'available' THEN e.points WHEN e.from_account = 'available' THEN -e.points END), 0)::bigint,
-                coalesce(sum(CASE WHEN e.to_account = 'pending' THEN e.points WHEN e.from_account = 'pending' THEN -e.points END), 0)::bigint,
-                coalesce(sum(CASE WHEN e.to_account = 'held' THEN e.points WHEN e.from_account = 'held' THEN -e.points END), 0)::bigint,
-                coalesce(sum(CASE WHEN e.from_account = 'owed' THEN e.points WHEN e.to_account = 'owed' THEN -e.points END), 0)::bigint
+                coalesce(sum(CASE 'available' WHEN to_account THEN points WHEN from_account THEN -points END), 0),
+                coalesce(sum(CASE 'pending' WHEN to_account THEN points WHEN from_account THEN -points END), 0),
+                coalesce(sum(CASE 'held' WHEN to_account THEN points WHEN from_account THEN -points END), 0),
+                coalesce(sum(CASE 'owed' WHEN from_account THEN points WHEN to_account THEN -points END), 0)
             FROM points_balance b
-            LEFT JOIN points_entry e ON e.member_id = b.member_id AND e.point_type_id = b.point_type_id AND e.recorded_at <= %s
+            LEFT JOIN points_entry e
+                ON e.member_id = b.member_id AND e.point_type_id = b.point_type_id AND e.recorded_at <= %s
             WHERE b.member_id = %s GROUP BY 1 ORDER BY 1
             """,
             [at, member.pk],
@@ -95,7 +97,7 @@ def _named(rows: list[tuple[Any, ...]], expiring: dict[int, list[Expiring]]) -> 
     types = {one.pk: one for one in PointType.objects.all()}
     return [
         MemberBalance(
-            types[row[0]].code, str(types[row[0]].name), row[1], row[2], row[3], row[4], expiring.get(row[0], [])
+            types[row[0]].code, str(types[row[0]].name), *(int(sums) for sums in row[1:5]), expiring.get(row[0], [])
         )
         for row in rows
     ]
@@ -150,7 +152,7 @@ class TrialBalanceLine:
     redeemed: int
     expired: int
     transferred: int
-    cost_per_point: Decimal = Decimal(0)
+    cost_per_point: Decimal
 
     @property
     def total(self) -> int:
@@ -177,18 +179,34 @@ def trial_balance() -> list[TrialBalanceLine]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT t.id, coalesce(sum(b.issued), 0)::bigint, coalesce(sum(b.pending), 0)::bigint, coalesce(sum(b.available), 0)::bigint,
-                coalesce(sum(b.held), 0)::bigint, coalesce(sum(b.owed), 0)::bigint, coalesce(sum(b.redeemed), 0)::bigint,
+            SELECT t.id,
+                coalesce(sum(b.issued), 0)::bigint, coalesce(sum(b.pending), 0)::bigint,
+                coalesce(sum(b.available), 0)::bigint, coalesce(sum(b.held), 0)::bigint,
+                coalesce(sum(b.owed), 0)::bigint, coalesce(sum(b.redeemed), 0)::bigint,
                 coalesce(sum(b.expired), 0)::bigint, coalesce(sum(b.transferred), 0)::bigint
             FROM points_pointtype t LEFT JOIN points_balance b ON b.point_type_id = t.id GROUP BY t.id ORDER BY t.id
             """
         )
         rows = cursor.fetchall()
     types = {one.pk: one for one in PointType.objects.all()}
-    return [
-        TrialBalanceLine(types[type_id].code, str(types[type_id].name), *sums, cost_per_point=types[type_id].cost_per_point)
-        for type_id, *sums in rows
-    ]
+    return [_line(types[type_id], sums) for type_id, *sums in rows]
+
+
+def _line(point_type: PointType, sums: list[int]) -> TrialBalanceLine:
+    issued, pending, available, held, owed, redeemed, expired, transferred = sums
+    return TrialBalanceLine(
+        code=point_type.code,
+        name=str(point_type.name),
+        issued=issued,
+        pending=pending,
+        available=available,
+        held=held,
+        owed=owed,
+        redeemed=redeemed,
+        expired=expired,
+        transferred=transferred,
+        cost_per_point=point_type.cost_per_point,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +223,7 @@ class Break:
 
 
 def check_books(*, members: Sequence[int] | None = None) -> list[Break]:
-    """Every break there is (at most 1,000): entries, balances, lots, draws, holds and hash chains against each other."""
+    """Every break there is, at most 1,000: entries, balances, lots, draws, holds and chains against each other."""
     with connection.cursor() as cursor:
         cursor.execute(read(SQL / "check_books.sql"), {"members": None if members is None else list(members)})
         return [Break(*row) for row in cursor.fetchall()]

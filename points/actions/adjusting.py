@@ -10,7 +10,7 @@ from config.lib.errors import DomainError
 from members.models import Member
 from points.actions import catalogue, claiming
 from points.actions.posting import Posted, Posting, ReferenceConflict, post
-from points.models import Operation, PointType
+from points.models import Operation
 
 
 class ReasonMissing(DomainError):
@@ -35,7 +35,7 @@ def adjust(
 ) -> Posted:
     """Credit or debit a member's points; a credit opens a lot that expires as the point type says.
 
-    Raises ReasonMissing, InsufficientPoints, ReferenceConflict. The same (source, reference) again gives the first answer.
+    Raises ReasonMissing, InsufficientPoints, ReferenceConflict. The same (source, reference) gives the first answer.
     """
     if not reason.strip():
         raise ReasonMissing
@@ -80,7 +80,8 @@ def _expires_at(type_id: int, at: datetime) -> datetime | None:
 
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT points_expires_at(expiry_policy, expiry_value, expiry_on, %s, %s) FROM {PointType._meta.db_table} WHERE id = %s",
+            "SELECT points_expires_at(expiry_policy, expiry_value, expiry_on, %s, %s)"
+            " FROM points_pointtype WHERE id = %s",
             [at, settings.TIME_ZONE, type_id],
         )
         (moment,) = cursor.fetchone()

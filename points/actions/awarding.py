@@ -88,7 +88,7 @@ class EventResult:
 
 
 def problem_of(event: IncomingEvent, at: datetime) -> tuple[str, str] | None:
-    """The first thing wrong with the form of an event, as (code, sentence that names the field); None if it is sound."""
+    """The first thing wrong with the form of an event: a code and a sentence naming the field; None if it is sound."""
     if not 1 <= len(event.reference) <= 100 or _CONTROL.search(event.reference):
         return "invalid_reference", now_("reference: 1 to 100 printable characters are needed.")
     if event.type not in _TYPES:
@@ -275,17 +275,15 @@ def award(*, event: IncomingEvent, source: str, actor: Actor, at: datetime) -> E
 
 
 def preview(*, event: IncomingEvent, at: datetime, only_rules: Sequence[int] | None = None) -> list[RuleVerdict]:
-    """What an event would award, and why; nothing is stored. With `only_rules`, what those versions alone (drafts too) would."""
+    """What an event would award, and why; nothing is stored. `only_rules`: those versions alone, drafts too."""
     problem = problem_of(event, at)
     if problem:
         raise EventRejected(*problem)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM members_member m LEFT JOIN members_memberkey k ON k.member_id = m.id AND k.kind = 'number'"
-            " WHERE m.id = %s OR k.key = %s)"
-            if event.member_id is not None
-            else "SELECT EXISTS (SELECT FROM members_memberkey WHERE %s::bigint IS NULL AND kind = 'number' AND key = %s)",
-            [event.member_id, event.member],
+            "SELECT EXISTS (SELECT FROM members_member WHERE id = %(id)s) OR EXISTS ("
+            "SELECT FROM members_memberkey WHERE %(id)s::bigint IS NULL AND kind = 'number' AND key = %(number)s)",
+            {"id": event.member_id, "number": event.member},
         )
         (known,) = cursor.fetchone()
         if not known:

@@ -130,8 +130,7 @@ def post(posting: Posting) -> Posted:
     ((status, code, entry_id, points, available),) = post_all([posting])
     if status == "refused":
         raise refusal(code or "", posting=posting, points=points, available=available)
-    assert entry_id is not None
-    return Posted(entry_id, points or 0, available or 0, status == "replayed")
+    return Posted(entry_id or 0, points or 0, available or 0, status == "replayed")
 
 
 def refusal(code: str, *, posting: Posting, points: int | None, available: int | None) -> DomainError:

@@ -100,7 +100,9 @@ class Entry(LedgerRow):
     """One movement of points from one account of a member to another: never changed, never deleted."""
 
     seq = models.BigIntegerField(_("number"), help_text=_("Gapless per member."))
-    point_type = models.ForeignKey(PointType, models.PROTECT, verbose_name=_("point type"), db_index=False, db_constraint=False)
+    point_type = models.ForeignKey(
+        PointType, models.PROTECT, verbose_name=_("point type"), db_index=False, db_constraint=False
+    )
     kind = models.CharField(_("kind"), max_length=13, choices=EntryKind)
     from_account = models.CharField(_("from"), max_length=9, choices=Account)
     to_account = models.CharField(_("to"), max_length=9, choices=Account)
@@ -164,7 +166,9 @@ class Entry(LedgerRow):
 class Lot(LedgerRow):
     """One credit with its own end: what of it is left, and when the rest expires (null: never)."""
 
-    point_type = models.ForeignKey(PointType, models.PROTECT, verbose_name=_("point type"), db_index=False, db_constraint=False)
+    point_type = models.ForeignKey(
+        PointType, models.PROTECT, verbose_name=_("point type"), db_index=False, db_constraint=False
+    )
     entry_id = models.BigIntegerField(_("origin entry"))
     entry = models.ForeignObject(
         Entry,
@@ -177,7 +181,10 @@ class Lot(LedgerRow):
     remaining = models.BigIntegerField(_("remaining"))
     is_pending = models.BooleanField(_("pending"), default=False, db_default=False)
     is_open = models.GeneratedField(
-        expression=models.ExpressionWrapper(Q(remaining__gt=0), output_field=models.BooleanField()), output_field=models.BooleanField(), db_persist=True, verbose_name=_("open")
+        expression=models.ExpressionWrapper(Q(remaining__gt=0), output_field=models.BooleanField()),
+        output_field=models.BooleanField(),
+        db_persist=True,
+        verbose_name=_("open"),
     )
     available_at = models.DateTimeField(_("available at"))
     expires_at = models.DateTimeField(
@@ -236,7 +243,7 @@ class Draw(LedgerRow):
 
 
 class Balance(MemberOwned):
-    """What a member has of one point type, made with the member; the head of the member's hash chain is its newest row."""
+    """What a member has of one point type, made with the member; the newest is the head of the hash chain."""
 
     point_type = models.ForeignKey(PointType, models.PROTECT, verbose_name=_("point type"), db_index=False)
     available = models.BigIntegerField(_("available"), default=0, db_default=0)

@@ -38,7 +38,7 @@ class JobRun(models.Model):
 
 
 class DailyStatistic(models.Model):
-    """Points moved on one business day, by type, kind, rule, channel and tier; rebuilt from the entries of that day."""
+    """Points moved on one booking day, by type, kind, rule, channel and tier; rebuilt from the entries of that day."""
 
     day = models.DateField(_("day"))
     point_type = models.CharField(_("point type"), max_length=32)

@@ -143,7 +143,8 @@ def cancel(
 ) -> Redeemed:
     """Take an order back before it is delivered: the points return to their lots, the pieces to the stock, once.
 
-    An unused coupon becomes void; CouponOver is raised when it was used or has ended, CannotCancel when the order has gone too far.
+    An unused coupon becomes void; CouponOver is raised when it was used or has ended, CannotCancel when the order has
+    gone too far.
     """
     holder = claiming.claim(
         source=source,
@@ -166,7 +167,7 @@ def cancel(
         raise CannotCancel(status=redemption.get_state_display())
     redemption.refresh_from_db()
     if redemption.coupon is not None:
-        # A coupon that ended is worth nothing, whether or not the night has marked it: it does not become points again.
+        # A coupon that ended is worth nothing, marked by the night or not: it does not become points again.
         if redemption.coupon.expires_at is not None and redemption.coupon.expires_at <= at:
             raise coupons.CouponOver(state=CouponState.EXPIRED.label)
         coupons.void(coupon=redemption.coupon, actor=actor, at=at, reason=reason)

@@ -14,8 +14,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for line in reports.trial_balance():
             self.stdout.write(
-                f"{line.code}: issued {line.issued} = available {line.available} + pending {line.pending} + held {line.held}"
-                f" - owed {line.owed} + redeemed {line.redeemed} + expired {line.expired}"
+                f"{line.code}: issued {line.issued} = available {line.available} + pending {line.pending}"
+                f" + held {line.held} - owed {line.owed} + redeemed {line.redeemed} + expired {line.expired}"
                 f" + transferred {line.transferred}; trial balance {line.total}"
             )
         breaks = reports.check_books()
