@@ -412,17 +412,14 @@ BEGIN
     RETURN result;
 END $$;
 
--- A long run of accruals as one statement. Planned anew each time, so that the planner knows how long the run is.
+-- A long run of accruals of members who owe nothing, as one statement. Planned anew each time, so that the planner knows
+-- how long the run is.
 CREATE FUNCTION points_post_accruals(postings points_posting[]) RETURNS SETOF points_posted
 LANGUAGE plpgsql AS $$
-DECLARE
-    debtor record;
 BEGIN
     RETURN QUERY EXECUTE $statement$
     WITH given AS MATERIALIZED (
-        SELECT p.*, coalesce(p.line, 0) AS at_line,
-               row_number() OVER (PARTITION BY p.member_id, p.source, p.reference, coalesce(p.line, 0) ORDER BY ord) AS copy,
-               first_value(ord) OVER (PARTITION BY p.member_id, p.source, p.reference, coalesce(p.line, 0) ORDER BY ord) AS first_ord
+        SELECT p.*, coalesce(p.line, 0) AS at_line
         FROM unnest($1) WITH ORDINALITY AS p (
             member_id, point_type_id, kind, from_account, to_account, points, source, reference, line, event_id, rule_id,
             corrects, actor, reason, note, occurred_at, recorded_at, available_at, expires_at, ord)
@@ -430,13 +427,13 @@ BEGIN
         SELECT DISTINCT ON (b.member_id) b.member_id, b.head_seq, b.head_digest
         FROM points_balance b WHERE b.member_id IN (SELECT g.member_id FROM given g)
         ORDER BY b.member_id, b.head_seq DESC
-    ), judged AS MATERIALIZED (
+    ), looked_up AS (
         SELECT g.*, k.id AS known_id, b.available AS available_before, h.head_seq, h.head_digest,
                (k.point_type_id, k.points, k.to_account) IS NOT DISTINCT FROM (g.point_type_id, g.points, g.to_account::varchar) AS same,
                CASE WHEN b.id IS NULL THEN 'unknown_member'
                     WHEN NOT coalesce(points_movement_exists(g.kind, g.from_account, g.to_account), false) THEN 'movement_not_allowed'
                     WHEN g.points IS NULL OR g.points <= 0 OR g.points > 1000000000000 THEN 'points_out_of_range'
-                    WHEN k.id IS NULL AND g.copy = 1 AND m.status <> 'active' THEN 'member_not_active' END AS refusal
+                    WHEN k.id IS NULL AND m.status <> 'active' THEN 'member_not_active' END AS refusal
         FROM given g
         LEFT JOIN points_balance b ON b.member_id = g.member_id AND b.point_type_id = g.point_type_id
         LEFT JOIN heads h ON h.member_id = g.member_id
@@ -446,6 +443,11 @@ BEGIN
             SELECT k.id, k.point_type_id, k.points, k.to_account FROM points_entry k
             WHERE k.member_id = g.member_id AND k.source = g.source AND k.kind = 'accrual' AND k.reference = g.reference
                 AND k.line = g.at_line LIMIT 1) k ON true
+    ), judged AS MATERIALIZED (
+        -- Of copies within the batch the first that is not refused counts.
+        SELECT u.*, row_number() OVER copies AS copy, first_value(u.ord) OVER copies AS first_ord
+        FROM looked_up u
+        WINDOW copies AS (PARTITION BY u.member_id, u.source, u.reference, u.at_line, u.refusal IS NULL ORDER BY u.ord)
     ), numbered AS MATERIALIZED (
         SELECT j.*, nextval('points_entry_id_seq') AS id,
                j.head_seq + row_number() OVER member_order AS seq,
@@ -492,30 +494,16 @@ BEGIN
                 ELSE 'refused' END,
            CASE WHEN j.refusal IS NOT NULL THEN j.refusal
                 WHEN j.known_id IS NOT NULL THEN CASE WHEN NOT j.same THEN 'reference_conflict' END
-                WHEN c.ord IS NULL THEN 'member_not_active'
                 WHEN c.ord <> j.ord AND (c.point_type_id, c.points, c.to_account) IS DISTINCT FROM (j.point_type_id, j.points, j.to_account)
                     THEN 'reference_conflict' END,
            coalesce(j.known_id, c.id), j.points, coalesce(c.available_after, j.available_before)
     FROM judged j LEFT JOIN chained c ON c.ord = j.first_ord
     $statement$ USING postings;
-
-    -- Whoever owes pays first out of what came.
-    FOR debtor IN
-        SELECT DISTINCT ON (p.member_id, p.point_type_id) p.*::points_posting AS posting, b.head_seq
-        FROM unnest(postings) AS p
-        JOIN points_balance b ON b.member_id = p.member_id AND b.point_type_id = p.point_type_id
-        WHERE b.owed > 0 AND b.available > 0 ORDER BY p.member_id, p.point_type_id
-    LOOP
-        PERFORM points_settle(debtor.posting, (
-            SELECT e.id FROM points_entry e WHERE e.member_id = (debtor.posting).member_id AND e.seq = debtor.head_seq));
-    END LOOP;
 END $$;
 
--- A long run of sweeps (expiry or maturity) as one statement.
+-- A long run of sweeps (expiry or maturity) of members who owe nothing, as one statement.
 CREATE FUNCTION points_post_sweeps(postings points_posting[]) RETURNS SETOF points_posted
 LANGUAGE plpgsql AS $$
-DECLARE
-    debtor record;
 BEGIN
     RETURN QUERY EXECUTE $statement$
     WITH given AS MATERIALIZED (
@@ -589,16 +577,6 @@ BEGIN
            coalesce(c.id, j.known_id), coalesce(c.moved, j.known_points, 0), coalesce(c.available_after, j.available_before)
     FROM judged j LEFT JOIN chained c ON c.ord = j.ord
     $statement$ USING postings;
-
-    FOR debtor IN
-        SELECT DISTINCT ON (p.member_id, p.point_type_id) p.*::points_posting AS posting, b.head_seq
-        FROM unnest(postings) AS p
-        JOIN points_balance b ON b.member_id = p.member_id AND b.point_type_id = p.point_type_id
-        WHERE p.kind = 'maturity' AND b.owed > 0 AND b.available > 0 ORDER BY p.member_id, p.point_type_id
-    LOOP
-        PERFORM points_settle(debtor.posting, (
-            SELECT e.id FROM points_entry e WHERE e.member_id = (debtor.posting).member_id AND e.seq = debtor.head_seq));
-    END LOOP;
 END $$;
 
 -- Locks the balance rows of these members in member order: the one order in which everybody locks.
@@ -612,7 +590,13 @@ CREATE FUNCTION points_post(postings points_posting[], singly boolean DEFAULT fa
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     wanted int := coalesce(cardinality(postings), 0);
+    members bigint[];
+    debtors bigint[];
     kinds text[];
+    posting points_posting;
+    place int := 0;
+    rest points_posting[] := '{}';
+    places int[] := '{}';
 BEGIN
     IF wanted = 0 OR wanted > 10000 THEN
         RAISE EXCEPTION 'a batch holds 1 to 10000 postings, not %', wanted USING ERRCODE = 'program_limit_exceeded';
@@ -622,21 +606,41 @@ BEGIN
         RETURN NEXT points_post_one(postings[1], 1);
         RETURN;
     END IF;
-    PERFORM points_lock((SELECT array_agg(DISTINCT p.member_id) FROM unnest(postings) AS p));
-    IF wanted >= 16 AND NOT singly THEN
-        SELECT array_agg(DISTINCT p.kind) INTO kinds FROM unnest(postings) AS p;
-        IF kinds = '{accrual}' THEN
-            RETURN QUERY SELECT * FROM points_post_accruals(postings);
-            RETURN;
-        ELSIF kinds IN ('{expiry}', '{maturity}') AND NOT EXISTS (
-            -- Two sweeps of one balance in one batch would both see what is due.
-            SELECT FROM unnest(postings) AS p GROUP BY p.member_id, p.point_type_id HAVING count(*) > 1
-        ) THEN
-            RETURN QUERY SELECT * FROM points_post_sweeps(postings);
-            RETURN;
-        END IF;
+    members := ARRAY(SELECT DISTINCT p.member_id FROM unnest(postings) AS p);
+    PERFORM points_lock(members);
+    IF wanted < 16 OR singly THEN
+        FOR i IN 1 .. wanted LOOP
+            RETURN NEXT points_post_one(postings[i], i);
+        END LOOP;
+        RETURN;
     END IF;
-    FOR i IN 1 .. wanted LOOP
-        RETURN NEXT points_post_one(postings[i], i);
-    END LOOP;
+    -- Whoever owes pays out of each credit as it comes, and so walks the plain road.
+    debtors := ARRAY(SELECT b.member_id FROM points_balance b WHERE b.member_id = ANY (members) AND b.owed > 0);
+    IF debtors <> '{}' THEN
+        FOREACH posting IN ARRAY postings LOOP
+            place := place + 1;
+            IF posting.member_id = ANY (debtors) THEN
+                RETURN NEXT points_post_one(posting, place);
+            ELSE
+                rest := rest || posting; places := places || place;
+            END IF;
+        END LOOP;
+        IF cardinality(rest) > 0 THEN
+            RETURN QUERY SELECT places[p.ord], p.status, p.code, p.entry_id, p.points, p.available FROM points_post(rest) p;
+        END IF;
+        RETURN;
+    END IF;
+    SELECT array_agg(DISTINCT p.kind) INTO kinds FROM unnest(postings) AS p;
+    IF kinds = '{accrual}' THEN
+        RETURN QUERY SELECT * FROM points_post_accruals(postings);
+    ELSIF kinds IN ('{expiry}', '{maturity}') AND NOT EXISTS (
+        -- Two sweeps of one balance in one batch would both see what is due.
+        SELECT FROM unnest(postings) AS p GROUP BY p.member_id, p.point_type_id HAVING count(*) > 1
+    ) THEN
+        RETURN QUERY SELECT * FROM points_post_sweeps(postings);
+    ELSE
+        FOR i IN 1 .. wanted LOOP
+            RETURN NEXT points_post_one(postings[i], i);
+        END LOOP;
+    END IF;
 END $$;

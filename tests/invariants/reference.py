@@ -1,0 +1,239 @@
+"""The ledger of one member and one point type, told again in plain Python: lots, first in first out, and eight accounts.
+
+It shares no code with the SQL. Where both agree after every step of a random history, both are probably right.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import count
+
+
+class Refused(Exception):
+    """The books do not allow it; the code is the one the programme answers with."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(eq=False)
+class Lot:
+    """One credit: what is left of it, whether it waits, when it ends, and how much of it the nights have taken."""
+
+    size: int
+    remaining: int
+    pending: bool
+    available_at: datetime
+    ends: datetime | None
+    place: int
+    spared: int = 0
+
+    def order(self) -> tuple[bool, float, int]:
+        """Soonest end first, then oldest, the endless last."""
+        return (self.ends is None, self.ends.timestamp() if self.ends else 0.0, self.place)
+
+
+@dataclass(eq=False)
+class Taking:
+    """What a spend or a hold drew from which lots, and what of it went back."""
+
+    draws: list[tuple[Lot, int]]
+    returned: dict[Lot, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def returnable(self) -> int:
+        return sum(points - self.returned[lot] for lot, points in self.draws)
+
+
+@dataclass(eq=False)
+class Hold:
+    points: int
+    taking: Taking
+    deadline: datetime
+    open: bool = True
+
+
+@dataclass(eq=False)
+class Purchase:
+    """An event of some money, what it earned, lot by lot, what was spent on it, and how much was refunded."""
+
+    amount: int
+    awards: list[Lot]
+    spent: list[tuple[int, Taking]] = field(default_factory=list)
+    refunded: int = 0
+
+
+class Book:
+    """All a member has of one point type."""
+
+    def __init__(self) -> None:
+        self.lots: list[Lot] = []
+        self.held = self.owed = self.redeemed = self.expired = self.issued = 0
+        self.swept: set[tuple[str, date]] = set()
+        self._places = count()
+
+    @property
+    def available(self) -> int:
+        return sum(lot.remaining for lot in self.lots if not lot.pending)
+
+    @property
+    def pending(self) -> int:
+        return sum(lot.remaining for lot in self.lots if lot.pending)
+
+    def accounts(self) -> dict[str, int]:
+        names = ("available", "pending", "held", "owed", "issued", "redeemed", "expired")
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
+
+    # ---- credits and debits ----
+
+    def credit(self, points: int, at: datetime, *, ends: datetime | None, available_at: datetime | None = None) -> Lot:
+        waits = available_at is not None and available_at > at
+        lot = Lot(points, points, waits, available_at or at, ends, next(self._places))
+        self.lots.append(lot)
+        self.issued += points
+        if not waits:
+            self._settle(at)
+        return lot
+
+    def buy(self, amount: int, awards: list[tuple[int, datetime | None, datetime | None]], at: datetime) -> Purchase:
+        """Earn the given points, each with its end and the moment it becomes available."""
+        return Purchase(
+            amount,
+            [self.credit(points, at, ends=ends, available_at=ready) for points, ends, ready in awards if points],
+        )
+
+    def debit(self, points: int, at: datetime) -> None:
+        self._take(points, at)
+        self.issued -= points
+
+    def spend(self, points: int, at: datetime, purchase: Purchase | None = None) -> Taking:
+        taking = self._take(points, at)
+        self.redeemed += points
+        if purchase:
+            purchase.spent.append((points, taking))
+        return taking
+
+    def restore(self, taking: Taking, points: int, at: datetime, least_end: datetime) -> None:
+        self._give_back(taking, points, least_end)
+        self.redeemed -= points
+        self._settle(at)
+
+    # ---- holds ----
+
+    def hold(self, points: int, at: datetime, deadline: datetime) -> Hold:
+        taking = self._take(points, at)
+        self.held += points
+        return Hold(points, taking, deadline)
+
+    def capture(self, hold: Hold, points: int, at: datetime) -> None:
+        if points > hold.points:
+            raise Refused("hold_exceeded")
+        self._close(hold)
+        self.held -= points
+        self.redeemed += points
+        if points < hold.points:
+            self._release(hold, hold.points - points, at)
+
+    def void(self, hold: Hold, at: datetime) -> None:
+        self._close(hold)
+        self._release(hold, hold.points, at)
+
+    def _close(self, hold: Hold) -> None:
+        if not hold.open:
+            raise Refused("hold_closed")
+        hold.open = False
+
+    def _release(self, hold: Hold, points: int, at: datetime) -> None:
+        self._give_back(hold.taking, points, None)
+        self.held -= points
+        self._settle(at)
+
+    # ---- refunds ----
+
+    def refund(self, purchase: Purchase, amount: int, at: datetime, least_end: datetime) -> None:
+        if purchase.refunded >= purchase.amount:
+            raise Refused("already_refunded")
+        if purchase.refunded + amount > purchase.amount:
+            raise Refused("refund_exceeds_event")
+        before, purchase.refunded = purchase.refunded, purchase.refunded + amount
+
+        def part(points: int, refunded: int) -> int:
+            return points * refunded // purchase.amount
+
+        for points, taking in purchase.spent:
+            due = min(part(points, purchase.refunded) - part(points, before), taking.returnable)
+            if due:
+                self.restore(taking, due, at, least_end)
+        for lot in purchase.awards:
+            kept_before = lot.size * (purchase.amount - before) // purchase.amount
+            kept_now = lot.size * (purchase.amount - purchase.refunded) // purchase.amount
+            limit = lot.size - lot.spared
+            self._claw_back(lot, min(lot.size - kept_now, limit) - min(lot.size - kept_before, limit), at)
+
+    def _claw_back(self, lot: Lot, points: int, at: datetime) -> None:
+        if points <= 0:
+            return
+        self.issued -= points
+        part = min(points, lot.remaining)
+        lot.remaining -= part
+        points -= part
+        for other in self._spendable(at):
+            part = min(points, other.remaining)
+            other.remaining -= part
+            points -= part
+        self.owed += points
+
+    # ---- the night ----
+
+    def mature(self, day: date, cutoff: datetime, at: datetime) -> None:
+        due = [lot for lot in self.lots if lot.pending and lot.remaining and lot.available_at <= cutoff]
+        if due and ("maturity", day) not in self.swept:
+            self.swept.add(("maturity", day))
+            for lot in due:
+                lot.pending = False
+            self._settle(at)
+
+    def expire(self, day: date, cutoff: datetime) -> None:
+        due = [lot for lot in self.lots if not lot.pending and lot.remaining and lot.ends and lot.ends <= cutoff]
+        if due and ("expiry", day) not in self.swept:
+            self.swept.add(("expiry", day))
+            for lot in due:
+                self.expired += lot.remaining
+                lot.spared += lot.remaining
+                lot.remaining = 0
+
+    # ---- lots ----
+
+    def _spendable(self, at: datetime) -> list[Lot]:
+        open_lots = [lot for lot in self.lots if lot.remaining and not lot.pending and (not lot.ends or lot.ends > at)]
+        return sorted(open_lots, key=Lot.order)
+
+    def _take(self, points: int, at: datetime, *, at_most: bool = False) -> Taking:
+        lots = self._spendable(at)
+        if not at_most and sum(lot.remaining for lot in lots) < points:
+            raise Refused("insufficient_points")
+        draws = []
+        for lot in lots:
+            part = min(points, lot.remaining)
+            if part:
+                lot.remaining -= part
+                points -= part
+                draws.append((lot, part))
+        return Taking(draws)
+
+    def _give_back(self, taking: Taking, points: int, least_end: datetime | None) -> None:
+        if points > taking.returnable:
+            raise Refused("nothing_to_return")
+        for lot, drawn in sorted(taking.draws, key=lambda draw: draw[0].order(), reverse=True):
+            part = min(points, drawn - taking.returned[lot])
+            if part:
+                taking.returned[lot] += part
+                lot.remaining += part
+                points -= part
+                if lot.ends and least_end:
+                    lot.ends = max(lot.ends, least_end)
+
+    def _settle(self, at: datetime) -> None:
+        paid = sum(points for _lot, points in self._take(self.owed, at, at_most=True).draws)
+        self.owed -= paid
