@@ -33,5 +33,6 @@ class RequestLog(RequestMiddleware):
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Hide values whose name says that they are secret or personal."""
     for name in SECRET_NAMES & event.keys():
-        event[name] = HIDDEN
+        if not isinstance(event[name], int):  # the number of an answer's status comes as `code` too
+            event[name] = HIDDEN
     return event

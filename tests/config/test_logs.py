@@ -17,3 +17,10 @@ def test_secret_and_personal_values_are_hidden() -> None:
     event = {"event": "sent", "phone": "13800138000", "password": "p", "points": 5}
 
     assert logs.redact(None, "info", event) == {"event": "sent", "phone": "…", "password": "…", "points": 5}
+
+
+def test_the_status_of_an_answer_stays_readable() -> None:
+    assert logs.redact(None, "info", {"event": "request_finished", "code": 201}) == {
+        "event": "request_finished",
+        "code": 201,
+    }
