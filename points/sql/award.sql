@@ -78,23 +78,25 @@ END $$;
 CREATE FUNCTION points_count_usage(members bigint[], rules bigint[], days date[], amounts bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
+    WITH counts AS MATERIALIZED (
+        SELECT a.member_id, a.rule_id, p.period, p.starts_on, sum(a.points)::bigint AS points
+        FROM unnest(members, rules, days, amounts) AS a (member_id, rule_id, day, points)
+        JOIN points_earningrule r ON r.id = a.rule_id
+        CROSS JOIN LATERAL (VALUES
+            ('day', a.day, r.cap_day), ('week', date_trunc('week', a.day)::date, r.cap_week),
+            ('month', date_trunc('month', a.day)::date, r.cap_month), ('lifetime', date '0001-01-01', r.cap_lifetime)
+        ) AS p (period, starts_on, cap)
+        WHERE p.cap IS NOT NULL
+        GROUP BY 1, 2, 3, 4
+    ), taken_back AS (
+        UPDATE points_ruleusage u SET points = greatest(0, u.points + c.points)
+        FROM counts c
+        WHERE c.points < 0 AND u.member_id = c.member_id AND u.rule_id = c.rule_id AND u.period = c.period AND u.starts_on = c.starts_on
+    )
     INSERT INTO points_ruleusage AS u (member_id, rule_id, period, starts_on, points)
-    SELECT a.member_id, a.rule_id, p.period, p.starts_on, greatest(0, sum(a.points))::bigint
-    FROM unnest(members, rules, days, amounts) AS a (member_id, rule_id, day, points)
-    JOIN points_earningrule r ON r.id = a.rule_id
-    CROSS JOIN LATERAL (VALUES
-        ('day', a.day, r.cap_day), ('week', date_trunc('week', a.day)::date, r.cap_week),
-        ('month', date_trunc('month', a.day)::date, r.cap_month), ('lifetime', date '0001-01-01', r.cap_lifetime)
-    ) AS p (period, starts_on, cap)
-    WHERE p.cap IS NOT NULL
-    GROUP BY 1, 2, 3, 4
-    ORDER BY 1, 2, 3, 4
-    ON CONFLICT (member_id, rule_id, period, starts_on) DO UPDATE SET points = greatest(0, u.points + (
-        SELECT sum(a.points) FROM unnest(members, rules, days, amounts) AS a (member_id, rule_id, day, points)
-        WHERE a.member_id = u.member_id AND a.rule_id = u.rule_id AND (
-            u.period = 'lifetime' OR date_trunc(u.period, a.day)::date = u.starts_on)));
+    SELECT member_id, rule_id, period, starts_on, points FROM counts WHERE points > 0 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (member_id, rule_id, period, starts_on) DO UPDATE SET points = u.points + excluded.points;
 
-    PERFORM FROM points_rulebudget b WHERE b.rule_id = ANY (rules) ORDER BY b.rule_id FOR UPDATE; -- everybody in one order
     UPDATE points_rulebudget b SET used = greatest(0, b.used + s.points)
     FROM (SELECT a.rule_id, sum(a.points)::bigint AS points FROM unnest(rules, amounts) AS a (rule_id, points) GROUP BY 1) s
     WHERE b.rule_id = s.rule_id;

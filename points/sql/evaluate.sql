@@ -128,13 +128,15 @@ SET plan_cache_mode = 'force_generic_plan' SET work_mem = '32MB' AS $$
 DECLARE
     told boolean := mode <> 'award';
 BEGIN
+    -- Facts times rules is the widest this gets: what is not asked to explain itself drops out at its first condition
+    -- that fails, and only what decides is carried along; the rule's other columns are fetched again at the end.
     RETURN QUERY
     WITH judged AS (
         -- Every fact beside every rule in force, one boolean a condition.
-        SELECT f.ord, f.event_id, f.member_id, f.occurred_at, f.tier, l.local_at,
-            r.id, r.point_type_id, r.award_kind, r.is_base, r.points, r.per_minor, r.rounding, r.priority, r.stacking_group,
-            r.cap_day, r.cap_week, r.cap_month, r.cap_lifetime, r.budget, r.pending_days, r.expiry_policy, r.expiry_value,
-            r.expiry_on, coalesce((r.tier_multipliers ->> f.tier)::numeric, 1) AS tier_factor, r.amount_basis,
+        SELECT f.ord, f.event_id, f.member_id, f.occurred_at, f.tier, l.local_at, r.id, r.point_type_id, r.award_kind = 'multiplier' AS multiplies,
+            r.award_kind = 'fixed' AS is_fixed, r.is_base, r.points, r.per_minor, r.rounding, r.priority, r.stacking_group,
+            num_nonnulls(r.cap_day, r.cap_week, r.cap_month, r.cap_lifetime, r.budget) > 0 AS limited,
+            coalesce((r.tier_multipliers ->> f.tier)::numeric, 1) AS tier_factor,
             CASE
                 WHEN r.amount_basis = 'gross' THEN coalesce(f.gross_minor, f.amount_minor)
                 WHEN r.amount_basis = 'net' THEN f.amount_minor
@@ -142,25 +144,25 @@ BEGIN
                     SELECT sum((item ->> 'amount_minor')::bigint) FROM jsonb_array_elements(f.items) AS item
                     WHERE cardinality(r.categories) = 0 OR item ->> 'category' = ANY (r.categories))::bigint
             END AS basis_minor,
-            c.*,
+            NOT told OR c.fits AS fits,
             CASE WHEN told THEN jsonb_path_query_array(jsonb_build_array(
-                points_condition('event_type', cardinality(r.event_types) > 0, to_jsonb(r.event_types), to_jsonb(f.type), c.ok_type),
-                points_condition('currency', r.currency <> '', to_jsonb(r.currency), to_jsonb(f.currency), c.ok_currency),
-                points_condition('amount_from', r.amount_from_minor IS NOT NULL, to_jsonb(r.amount_from_minor), to_jsonb(f.amount_minor), c.ok_from),
-                points_condition('amount_below', r.amount_below_minor IS NOT NULL, to_jsonb(r.amount_below_minor), to_jsonb(f.amount_minor), c.ok_below),
-                points_condition('channel', cardinality(r.channels) > 0, to_jsonb(r.channels), to_jsonb(f.channel), c.ok_channel),
-                points_condition('store', cardinality(r.stores) > 0, to_jsonb(r.stores), to_jsonb(f.store), c.ok_store),
+                points_condition('event_type', cardinality(r.event_types) > 0, to_jsonb(r.event_types), to_jsonb(f.type), o.ok_type),
+                points_condition('currency', r.currency <> '', to_jsonb(r.currency), to_jsonb(f.currency), o.ok_currency),
+                points_condition('amount_from', r.amount_from_minor IS NOT NULL, to_jsonb(r.amount_from_minor), to_jsonb(f.amount_minor), o.ok_from),
+                points_condition('amount_below', r.amount_below_minor IS NOT NULL, to_jsonb(r.amount_below_minor), to_jsonb(f.amount_minor), o.ok_below),
+                points_condition('channel', cardinality(r.channels) > 0, to_jsonb(r.channels), to_jsonb(f.channel), o.ok_channel),
+                points_condition('store', cardinality(r.stores) > 0, to_jsonb(r.stores), to_jsonb(f.store), o.ok_store),
                 points_condition('category', cardinality(r.categories) > 0, to_jsonb(r.categories),
-                    (SELECT jsonb_agg(DISTINCT item -> 'category') FROM jsonb_array_elements(f.items) AS item), c.ok_category),
-                points_condition('tier', cardinality(r.tiers) > 0, to_jsonb(r.tiers), to_jsonb(f.tier), c.ok_tier),
-                points_condition('segment', cardinality(r.segments) > 0, to_jsonb(r.segments), to_jsonb(f.labels), c.ok_segment),
-                points_condition('weekday', cardinality(r.weekdays) > 0, to_jsonb(r.weekdays), to_jsonb(extract(isodow FROM l.local_at)::int), c.ok_weekday),
+                    (SELECT jsonb_agg(DISTINCT item -> 'category') FROM jsonb_array_elements(f.items) AS item), o.ok_category),
+                points_condition('tier', cardinality(r.tiers) > 0, to_jsonb(r.tiers), to_jsonb(f.tier), o.ok_tier),
+                points_condition('segment', cardinality(r.segments) > 0, to_jsonb(r.segments), to_jsonb(f.labels), o.ok_segment),
+                points_condition('weekday', cardinality(r.weekdays) > 0, to_jsonb(r.weekdays), to_jsonb(extract(isodow FROM l.local_at)::int), o.ok_weekday),
                 points_condition('hour', r.hour_from IS NOT NULL OR r.hour_below IS NOT NULL, jsonb_build_array(r.hour_from, r.hour_below),
-                    to_jsonb(extract(hour FROM l.local_at)::int), c.ok_hour),
-                points_condition('first_ever', r.first_ever, 'true', to_jsonb(f.is_first), c.ok_first),
-                points_condition('birthday_month', r.birthday_month, to_jsonb(extract(month FROM l.local_at)::int), to_jsonb(f.birth_month), c.ok_birthday),
-                points_condition('attributes_contain', r.attributes_contain IS NOT NULL, r.attributes_contain, f.attributes, c.ok_contain),
-                points_condition('attributes_path', r.attributes_path <> '', to_jsonb(r.attributes_path), f.attributes, c.ok_path)
+                    to_jsonb(extract(hour FROM l.local_at)::int), o.ok_hour),
+                points_condition('first_ever', r.first_ever, 'true', to_jsonb(f.is_first), o.ok_first),
+                points_condition('birthday_month', r.birthday_month, to_jsonb(extract(month FROM l.local_at)::int), to_jsonb(f.birth_month), o.ok_birthday),
+                points_condition('attributes_contain', r.attributes_contain IS NOT NULL, r.attributes_contain, f.attributes, o.ok_contain),
+                points_condition('attributes_path', r.attributes_path <> '', to_jsonb(r.attributes_path), f.attributes, o.ok_path)
             ), '$[*] ? (@ != null)') END AS conditions
         FROM unnest(facts) AS f
         CROSS JOIN LATERAL (SELECT f.occurred_at AT TIME ZONE zone AS local_at) l
@@ -168,7 +170,6 @@ BEGIN
             WHEN mode = 'backtest' THEN r.id = ANY (only_rules)
             ELSE r.status IN ('active', 'retired')
         END AND f.occurred_at >= r.valid_from AND (r.valid_until IS NULL OR f.occurred_at < r.valid_until)
-            AND (told OR cardinality(r.event_types) = 0 OR f.type = ANY (r.event_types))
         CROSS JOIN LATERAL (SELECT
             (cardinality(r.event_types) = 0 OR f.type = ANY (r.event_types)) AS ok_type,
             (r.currency = '' OR r.currency = f.currency) AS ok_currency,
@@ -193,56 +194,53 @@ BEGIN
             CASE WHEN r.attributes_path = '' THEN true ELSE coalesce(
                 -- With time zones, and silent about what the attributes lack: one event must not stop a batch.
                 jsonb_path_match_tz(f.attributes, r.attributes_path::jsonpath, '{}', true), false) END AS ok_path
-            OFFSET 0
-        ) c
-    ), matched AS (
-        SELECT j.*, j.local_at::date AS occurs_on,
-            ok_type AND ok_currency AND ok_from AND ok_below AND ok_channel AND ok_store AND ok_category AND ok_tier
-                AND ok_segment AND ok_weekday AND ok_hour AND ok_first AND ok_birthday AND ok_contain AND ok_path AS fits
-        FROM judged j
+        ) o
+        CROSS JOIN LATERAL (SELECT
+            ok_type AND ok_channel AND ok_store AND ok_currency AND ok_from AND ok_below AND ok_tier AND ok_segment AND ok_weekday
+                AND ok_hour AND ok_first AND ok_birthday AND ok_category AND ok_contain AND ok_path AS fits) c
+        WHERE told OR c.fits
+        OFFSET 0
     ), firsts AS (
         -- Rates and fixed points, before campaigns multiply them. Multiply first, divide last: the quotient is exact or floored once.
-        SELECT m.ord, m.event_id, m.member_id, m.occurred_at, m.tier, m.local_at, m.occurs_on, m.fits, m.id, m.point_type_id, m.award_kind,
-            m.is_base, m.points, m.per_minor, m.rounding, m.priority, m.stacking_group, m.cap_day, m.cap_week, m.cap_month,
-            m.cap_lifetime, m.budget, m.pending_days, m.expiry_policy, m.expiry_value, m.expiry_on, m.tier_factor,
-            m.amount_basis, m.basis_minor, m.conditions,
-            CASE WHEN NOT fits OR award_kind = 'multiplier' THEN 0
-                 WHEN award_kind = 'fixed' THEN m.points * tier_factor
-                 ELSE coalesce(basis_minor, 0) * m.points * tier_factor / per_minor END AS raw
-        FROM matched m WHERE fits OR told
+        SELECT j.*, CASE WHEN NOT fits OR multiplies THEN 0
+                 WHEN is_fixed THEN j.points * tier_factor
+                 ELSE coalesce(basis_minor, 0) * j.points * tier_factor / per_minor END AS raw
+        FROM judged j OFFSET 0
     ), rounded_firsts AS (
-        SELECT f.*, points_round(f.raw, f.rounding) AS first_points FROM (SELECT * FROM firsts OFFSET 0) f OFFSET 0 -- each computed once
+        SELECT f.*, points_round(f.raw, f.rounding) AS first_points FROM firsts f OFFSET 0 -- each computed once
     ), stacked AS (
         SELECT f.*,
             f.stacking_group = '' OR row_number() OVER (
-                PARTITION BY f.ord, f.point_type_id, f.stacking_group, f.award_kind = 'multiplier'
-                ORDER BY f.fits DESC, CASE WHEN f.award_kind = 'multiplier' THEN f.points ELSE f.first_points END DESC, f.priority DESC, f.id
+                PARTITION BY f.ord, f.point_type_id, f.stacking_group, f.multiplies
+                ORDER BY f.fits DESC, CASE WHEN f.multiplies THEN f.points ELSE f.first_points END DESC, f.priority DESC, f.id
             ) = 1 AS best
         FROM rounded_firsts f
     ), based AS (
         SELECT s.*, coalesce(sum(s.first_points) FILTER (WHERE s.is_base AND s.best) OVER (PARTITION BY s.ord, s.point_type_id), 0) AS base_points
         FROM stacked s
     ), computed AS (
-        SELECT b.*, CASE WHEN b.award_kind = 'multiplier' AND b.fits
+        SELECT b.*, CASE WHEN b.multiplies AND b.fits
             THEN greatest(0, b.base_points * (b.points * b.tier_factor - 1)) ELSE b.raw END AS exact
         FROM based b
     ), wanted AS (
-        SELECT c.*, points_round(c.exact, c.rounding) AS wanted,
-            (c.cap_day IS NOT NULL OR c.cap_week IS NOT NULL OR c.cap_month IS NOT NULL OR c.cap_lifetime IS NOT NULL) AS capped
-        FROM computed c OFFSET 0
-    ), counted AS (
-        SELECT w.*, CASE WHEN w.fits AND w.best THEN w.wanted ELSE 0 END AS asked,
-            CASE WHEN w.capped THEN ARRAY[
-                CASE WHEN w.cap_day IS NULL THEN 0 ELSE points_used(mode, w.id, w.member_id, 'day', w.occurs_on, zone, w.event_id) END,
-                CASE WHEN w.cap_week IS NULL THEN 0 ELSE points_used(mode, w.id, w.member_id, 'week', date_trunc('week', w.occurs_on)::date, zone, w.event_id) END,
-                CASE WHEN w.cap_month IS NULL THEN 0 ELSE points_used(mode, w.id, w.member_id, 'month', date_trunc('month', w.occurs_on)::date, zone, w.event_id) END,
-                CASE WHEN w.cap_lifetime IS NULL THEN 0 ELSE points_used(mode, w.id, w.member_id, 'lifetime', '0001-01-01', zone, w.event_id) END
-            ] END AS used_before
+        SELECT c.*, points_round(c.exact, c.rounding) AS wanted FROM computed c OFFSET 0
+    ), asked AS MATERIALIZED (
+        SELECT w.ord, w.event_id, w.member_id, w.occurred_at, w.local_at, w.tier, w.id, w.tier_factor, w.basis_minor, w.conditions,
+            w.fits, w.best, w.base_points, w.exact, w.wanted, CASE WHEN w.fits AND w.best THEN w.wanted ELSE 0 END AS asked, w.limited
         FROM wanted w
         WHERE told OR (w.best AND w.wanted > 0)
+    ), counted AS (
+        SELECT a.*, a.local_at::date AS occurs_on, r.budget, r.cap_day, r.cap_week, r.cap_month, r.cap_lifetime,
+            num_nonnulls(r.cap_day, r.cap_week, r.cap_month, r.cap_lifetime) > 0 AS capped
+        FROM asked a JOIN points_earningrule r ON r.id = a.id
+        WHERE a.limited
     ), trimmed AS (
-        SELECT c.*, points_trim(c.asked, c.occurs_on, ARRAY[c.cap_day, c.cap_week, c.cap_month, c.cap_lifetime], c.used_before)
-            FILTER (WHERE c.capped) OVER (PARTITION BY c.id, c.member_id ORDER BY c.occurred_at, c.ord ROWS UNBOUNDED PRECEDING) AS cap_state
+        SELECT c.*, points_trim(c.asked, c.occurs_on, ARRAY[c.cap_day, c.cap_week, c.cap_month, c.cap_lifetime], ARRAY[
+                CASE WHEN c.cap_day IS NULL THEN 0 ELSE points_used(mode, c.id, c.member_id, 'day', c.occurs_on, zone, c.event_id) END,
+                CASE WHEN c.cap_week IS NULL THEN 0 ELSE points_used(mode, c.id, c.member_id, 'week', date_trunc('week', c.occurs_on)::date, zone, c.event_id) END,
+                CASE WHEN c.cap_month IS NULL THEN 0 ELSE points_used(mode, c.id, c.member_id, 'month', date_trunc('month', c.occurs_on)::date, zone, c.event_id) END,
+                CASE WHEN c.cap_lifetime IS NULL THEN 0 ELSE points_used(mode, c.id, c.member_id, 'lifetime', '0001-01-01', zone, c.event_id) END
+            ]) FILTER (WHERE c.capped) OVER (PARTITION BY c.id, c.member_id ORDER BY c.occurred_at, c.ord ROWS UNBOUNDED PRECEDING) AS cap_state
         FROM counted c
     ), within_caps AS (
         SELECT t.*, CASE WHEN t.capped THEN t.cap_state[8] ELSE t.asked END AS capped_points,
@@ -259,24 +257,35 @@ BEGIN
                 w.budget_left - coalesce(sum(w.capped_points) OVER (PARTITION BY w.id ORDER BY w.occurred_at, w.ord ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
             ))::bigint END AS given
         FROM within_caps w
+    ), given AS (
+        -- Only awards of rules with a cap or a budget were put in order and trimmed; the others get what they ask.
+        SELECT ord, id, occurred_at, local_at, tier, tier_factor, basis_minor, conditions, fits, best, base_points, exact, wanted, asked,
+            asked AS given, NULL::bigint[] AS cap_state, NULL::bigint AS budget_left
+        FROM asked WHERE NOT limited
+        UNION ALL
+        SELECT ord, id, occurred_at, local_at, tier, tier_factor, basis_minor, conditions, fits, best, base_points, exact, wanted, asked,
+            given, cap_state, budget_left
+        FROM finished
     )
-    SELECT d.ord, d.id, d.point_type_id, d.fits, d.wanted, d.best, d.given, d.occurs_on,
-        CASE WHEN d.pending_days > 0 THEN (date_trunc('day', d.local_at) + make_interval(days => d.pending_days)) AT TIME ZONE zone END,
-        CASE WHEN d.expiry_policy <> '' THEN points_expires_at(d.expiry_policy, d.expiry_value, d.expiry_on, d.occurred_at, zone)
-             ELSE points_expires_at(t.expiry_policy, t.expiry_value, t.expiry_on, d.occurred_at, zone) END,
-        d.conditions,
+    SELECT a.ord, a.id, r.point_type_id, a.fits, a.wanted, a.best, a.given, a.local_at::date,
+        CASE WHEN r.pending_days > 0 THEN (date_trunc('day', a.local_at) + make_interval(days => r.pending_days)) AT TIME ZONE zone END,
+        CASE WHEN r.expiry_policy <> '' THEN points_expires_at(r.expiry_policy, r.expiry_value, r.expiry_on, a.occurred_at, zone)
+             ELSE points_expires_at(t.expiry_policy, t.expiry_value, t.expiry_on, a.occurred_at, zone) END,
+        a.conditions,
         CASE WHEN told THEN jsonb_build_object(
-            'award', d.award_kind, 'points', d.points, 'per_minor', d.per_minor, 'basis', d.amount_basis,
-            'basis_minor', d.basis_minor, 'tier', d.tier, 'tier_multiplier', d.tier_factor, 'base_points', d.base_points,
-            'exact', d.exact, 'rounding', d.rounding, 'rounded', d.wanted, 'stacking_group', d.stacking_group, 'best_of_group', d.best) END,
+            'award', r.award_kind, 'points', r.points, 'per_minor', r.per_minor, 'basis', r.amount_basis,
+            'basis_minor', a.basis_minor, 'tier', a.tier, 'tier_multiplier', a.tier_factor, 'base_points', a.base_points,
+            'exact', a.exact, 'rounding', r.rounding, 'rounded', a.wanted, 'stacking_group', r.stacking_group, 'best_of_group', a.best) END,
         CASE WHEN told THEN jsonb_strip_nulls(jsonb_build_object(
-            'day', CASE WHEN d.cap_day IS NOT NULL THEN jsonb_build_object('limit', d.cap_day, 'used', d.cap_state[2] - d.cap_state[8]) END,
-            'week', CASE WHEN d.cap_week IS NOT NULL THEN jsonb_build_object('limit', d.cap_week, 'used', d.cap_state[4] - d.cap_state[8]) END,
-            'month', CASE WHEN d.cap_month IS NOT NULL THEN jsonb_build_object('limit', d.cap_month, 'used', d.cap_state[6] - d.cap_state[8]) END,
-            'lifetime', CASE WHEN d.cap_lifetime IS NOT NULL THEN jsonb_build_object('limit', d.cap_lifetime, 'used', d.cap_state[7] - d.cap_state[8]) END,
-            'budget', CASE WHEN d.budget IS NOT NULL THEN jsonb_build_object('limit', d.budget, 'used', d.budget - d.budget_left) END,
-            'trimmed', d.asked - d.given)) END
-    FROM finished d JOIN points_pointtype t ON t.id = d.point_type_id
-    WHERE told OR d.given > 0
-    ORDER BY d.ord, d.point_type_id, d.is_base DESC, d.priority DESC, d.id;
+            'day', CASE WHEN r.cap_day IS NOT NULL THEN jsonb_build_object('limit', r.cap_day, 'used', a.cap_state[2] - a.cap_state[8]) END,
+            'week', CASE WHEN r.cap_week IS NOT NULL THEN jsonb_build_object('limit', r.cap_week, 'used', a.cap_state[4] - a.cap_state[8]) END,
+            'month', CASE WHEN r.cap_month IS NOT NULL THEN jsonb_build_object('limit', r.cap_month, 'used', a.cap_state[6] - a.cap_state[8]) END,
+            'lifetime', CASE WHEN r.cap_lifetime IS NOT NULL THEN jsonb_build_object('limit', r.cap_lifetime, 'used', a.cap_state[7] - a.cap_state[8]) END,
+            'budget', CASE WHEN r.budget IS NOT NULL THEN jsonb_build_object('limit', r.budget, 'used', r.budget - a.budget_left) END,
+            'trimmed', a.asked - a.given)) END
+    FROM given a
+    JOIN points_earningrule r ON r.id = a.id
+    JOIN points_pointtype t ON t.id = r.point_type_id
+    WHERE told OR a.given > 0
+    ORDER BY a.ord, r.point_type_id, r.is_base DESC, r.priority DESC, a.id;
 END $$;
