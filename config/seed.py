@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from config.lib import actor, money
 from members.actions import staffing
@@ -323,7 +324,7 @@ def _seed_reward(code: str, columns: dict[str, Any]) -> None:
                 reward=reward,
                 variant=variant,
                 count=pieces,
-                reason="first delivery",
+                reason=gettext_noop("first delivery"),
                 actor=actor.system("seed"),
                 at=timezone.now(),
             )

@@ -7,6 +7,13 @@ tests/config/test_catalogue.py tells what a newer Unfold adds. Line breaks and s
 from django.utils.translation import gettext_noop as _
 from django.utils.translation import ngettext_lazy
 
+DJANGO = [  # what its own Chinese lacks
+    _("- Select an option -"),
+    _("Filter by %(field_name)s"),
+    _("No %s matches the given query."),
+    ngettext_lazy("…and %(count)d more object.", "…and %(count)d more objects.", "count"),
+]
+
 UNFOLD = [
     _("Add new item"),
     _("After you've created a user, you’ll be able to edit more user options."),

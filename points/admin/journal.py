@@ -106,7 +106,7 @@ class EventAdmin(ExportingAdmin, LedgerAdmin):
 
     @display(description=_("gave"))
     def shown_given(self, event: Any) -> str:
-        return ", ".join(f"{number(points)} {code}" for code, points in event.given.items()) or "0"
+        return ", ".join(f"{number(points)} {name}" for name, points in event.given.items()) or "0"
 
     @display(description=_("segments then"))
     def shown_labels(self, event: Event) -> str:

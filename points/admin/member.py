@@ -87,7 +87,7 @@ def _events(request: HttpRequest, member: Member) -> Panel:
             event.get_type_display(),
             Cell(sum_of_money(event.amount_minor, event.currency), is_number=True),
             " / ".join(filter(None, [event.channel, event.store])),
-            ", ".join(f"{number(points)} {code}" for code, points in given.get(event.pk, {}).items()) or "0",
+            ", ".join(f"{number(points)} {name}" for name, points in given.get(event.pk, {}).items()) or "0",
             event.reference,
         )
         for event in events

@@ -15,22 +15,45 @@ from points.admin.reading import count, number
 from points.models import DailyStatistic, EarningRule, EntryKind, JobRun, PointType
 
 STATE_LABELS = {"running": "info", "done": "success", "failed": "danger"}
+JOBS = {"close": _("Nightly close")}
+STEPS = {
+    "mature": _("Pending points become available"),
+    "void_stale_holds": _("Holds past their deadline are released"),
+    "expire": _("Points expire"),
+    "referrals": _("Referrals are rewarded"),
+    "tiers": _("Tiers are raised"),
+    "roll_up": _("Statistics are summed up"),
+    "check_books": _("Books are checked"),
+}
+COUNTED = {
+    "breaks": _("breaks"),
+    "holds": _("holds"),
+    "member_months": _("member months"),
+    "members": _("members"),
+    "points": _("points"),
+    "referrals": _("referrals"),
+    "statistics": _("daily statistics"),
+}
 
 
 @admin.register(JobRun)
 class JobRunAdmin(ReadOnlyAdmin):
     """Which job ran for which day, and how it ended."""
 
-    list_display = ("business_date", "job", "shown_state", "shown_counts", "started", "finished")
+    list_display = ("business_date", "shown_job", "shown_state", "shown_counts", "started", "finished")
     list_filter = (("state", ChoicesDropdownFilter), ("business_date", DayFilter))
     ordering = ("-business_date", "job")
-    fields = (("job", "business_date"), ("state", "started"), ("finished", "watermark"), "error")
+    fields = (("shown_job", "business_date"), ("state", "started"), ("finished", "watermark"), "error")
     started = moment("started_at", _("started at"))
     finished = moment("finished_at", _("finished at"))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         context["tables"] = [_counts_of(context["original"])]
         return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description=_("job"))
+    def shown_job(self, run: JobRun) -> str:
+        return str(JOBS.get(run.job, run.job))
 
     @display(description=_("state"), label=STATE_LABELS)
     def shown_state(self, run: JobRun) -> tuple[str, str]:
@@ -46,7 +69,11 @@ class JobRunAdmin(ReadOnlyAdmin):
 
 def _counts_of(run: JobRun) -> Panel:
     """Show what each step of a night counted, in its order."""
-    rows = [(step, name, count(value)) for step, counts in run.counts.items() for name, value in counts.items()]
+    rows = [
+        (str(STEPS.get(step, step)), str(COUNTED.get(name, name)), count(value))
+        for step, counts in run.counts.items()
+        for name, value in counts.items()
+    ]
     headers = (_("step"), _("what"), _("number"))
     return Panel(title=_("Steps"), headers=headers, rows=rows, empty=_("No step is done yet."))
 

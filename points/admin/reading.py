@@ -17,7 +17,7 @@ from config.lib import money
 from members.admin.base import ReadOnlyAdmin, display, shown_day
 from members.admin.screen import Cell
 from members.models import Member
-from points.models import Event, Operation, Reference
+from points.models import Event, Operation, PointType, Reference
 
 SEARCH_HELP = _("Card number, phone, e-mail, reference, or #id")
 
@@ -105,8 +105,10 @@ def points_given(events: Iterable[Event]) -> dict[int, dict[str, int]]:
     columns = ([e.pk for e in events], [e.member_id for e in events], [e.source for e in events])
     with connection.cursor() as cursor:
         cursor.execute(_GIVEN, [*columns, [e.reference for e in events]])
-        for event_id, code, points in cursor.fetchall():
-            given.setdefault(event_id, {})[code] = points
+        found = cursor.fetchall()
+    names = {one.code: str(one) for one in PointType.objects.all()} if found else {}
+    for event_id, code, points in found:
+        given.setdefault(event_id, {})[names[code]] = points
     return given
 
 

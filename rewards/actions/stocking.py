@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
@@ -67,7 +68,7 @@ def add(
 
 def take(*, redemption: Redemption, actor: Actor, at: datetime) -> None:
     """Take an order's pieces out of the stock, or raise OutOfStock. Called last: its lock lasts till the commit."""
-    change = _for_order(redemption, "redeemed", actor, at)
+    change = _for_order(redemption, gettext_noop("redeemed"), actor, at)
     counted = _stock_of(redemption).filter(count__isnull=False)
     if counted.filter(count__gte=redemption.quantity).update(count=F("count") - redemption.quantity, change=change):
         return
@@ -79,7 +80,9 @@ def take(*, redemption: Redemption, actor: Actor, at: datetime) -> None:
 def put_back(*, redemption: Redemption, actor: Actor, at: datetime) -> None:
     """Put the pieces of an undone order back, where they are counted at all."""
     counted = _stock_of(redemption).filter(count__isnull=False)
-    counted.update(count=F("count") + redemption.quantity, change=_for_order(redemption, "put back", actor, at))
+    counted.update(
+        count=F("count") + redemption.quantity, change=_for_order(redemption, gettext_noop("put back"), actor, at)
+    )
 
 
 def _stock_of(redemption: Redemption) -> QuerySet[Stock]:

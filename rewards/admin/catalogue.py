@@ -181,7 +181,7 @@ def movements(*, reward: Reward | None = None, stock: Stock | None = None) -> Pa
             str(one.stock.variant or "–"),
             Cell(f"{one.pieces:+,}", is_number=True),
             Cell(pieces(one.left_after), is_number=True),
-            one.reason,
+            now_(one.reason) if one.reason else "",
             one.actor,
         )
         for one in found[:20]
@@ -216,10 +216,10 @@ class StockAdmin(ReadOnlyAdmin):
 class StockMovementAdmin(ReadOnlyAdmin):
     """Every change of every stock, newest first."""
 
-    list_display = ("moved", "reward", "variant", "shown_pieces", "shown_left", "reason", "actor")
+    list_display = ("moved", "reward", "variant", "shown_pieces", "shown_left", "shown_reason", "actor")
     list_display_links = None
     ordering = ("-id",)
-    fields = (("moved", "stock"), ("shown_pieces", "shown_left"), ("reason", "actor"), "reference")
+    fields = (("moved", "stock"), ("shown_pieces", "shown_left"), ("shown_reason", "actor"), "reference")
     list_select_related = ("stock__reward", "stock__variant")
     moved = moment("at", _("time"))
 
@@ -238,3 +238,7 @@ class StockMovementAdmin(ReadOnlyAdmin):
     @display(description=_("left after"))
     def shown_left(self, movement: StockMovement) -> str:
         return pieces(movement.left_after)
+
+    @display(description=_("reason"))
+    def shown_reason(self, movement: StockMovement) -> str:
+        return now_(movement.reason) if movement.reason else ""  # those of the programme itself have a translation

@@ -21,6 +21,7 @@ class Command(makemessages.Command):
     """
 
     help = "Brings config/locale up to date with the sources and compiles it; needs GNU gettext."
+    xgettext_options = [*makemessages.Command.xgettext_options, "--keyword=now_"]  # gettext beside a lazy _
     msgmerge_options = [*makemessages.Command.msgmerge_options, "--no-fuzzy-matching"]
 
     def add_arguments(self, parser: CommandParser) -> None:
