@@ -88,6 +88,7 @@ GROUPS: tuple[tuple[Any, tuple[Link, ...]], ...] = (
             _screen("members", "user", _("Users"), "badge"),
             _screen("auth", "group", _("Roles"), "admin_panel_settings"),
             _screen("members", "auditrecord", _("Audit trail"), "policy"),
+            _screen("axes", "accessattempt", _("Failed sign-ins"), "gpp_bad"),
         ),
     ),
 )

@@ -29,7 +29,15 @@ EXPORT_LIMIT = 100_000
 PERMISSION = "points.export_books"
 
 
-class BookResource(resources.ModelResource):  # type: ignore[misc]
+class SafeResource(resources.ModelResource):  # type: ignore[misc]
+    """Rows in which a text from outside is never a formula to the spreadsheet that opens them."""
+
+    def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:
+        value = super().export_field(field, instance, **kwargs)
+        return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+
+
+class BookResource(SafeResource):
     """Rows read as a stream, members named by card number."""
 
     member = fields.Field("member__number", "member")
@@ -93,7 +101,7 @@ class EventResource(BookResource):
         export_order = fields
 
 
-class StatisticResource(resources.ModelResource):  # type: ignore[misc]
+class StatisticResource(SafeResource):
     """Daily statistics."""
 
     class Meta:

@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import ValidationError
-from django.db import DataError, connection, transaction
+from django.db import DataError, ProgrammingError, connection, transaction
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -204,20 +204,31 @@ class PricesField(TierLinesField):
 
 def check_path(path: str) -> None:
     """Ask PostgreSQL whether it can read an SQL/JSON path; if not, say where it stumbles."""
+    if said := _path_problem(path):
+        told = _("Position %(place)s: %(said)s")
+        raise ValidationError(told, code="invalid_path", params={"place": _place(path, said), "said": said})
+
+
+def _path_problem(path: str) -> str:
+    """Return PostgreSQL's word on a path that it cannot read, or nothing."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT %s::jsonpath", [path])
-    except DataError as error:
-        raise ValidationError(_path_problem(path, error), code="invalid_path") from error
+    except (DataError, ProgrammingError) as error:
+        diagnosis = getattr(error.__cause__, "diag", None)
+        return str(getattr(diagnosis, "message_primary", "") or error)
+    return ""
 
 
-def _path_problem(path: str, error: DataError) -> str:
-    """Return PostgreSQL's word on a path, with the position of what it names."""
-    diagnosis = getattr(error.__cause__, "diag", None)
-    said = str(getattr(diagnosis, "message_primary", "") or error).splitlines()[0]
-    token = said.split('"')[1] if said.count('"') >= 2 else ""
-    place = path.rfind(token) + 1 if token and token in path else len(path) + (0 if token else 1)
-    return str(_("Position %(place)s: %(said)s")) % {"place": place, "said": said}
+def _place(path: str, said: str) -> int:
+    """Return the position of the word that PostgreSQL names: there the path breaks, and just before it did not yet."""
+    word = said.split('"')[1] if said.count('"') >= 2 else ""
+    start = path.find(word) if word else -1
+    while start >= 0:
+        if word in _path_problem(path[: start + len(word)]) and f'"{word}"' not in _path_problem(path[:start]):
+            return start + 1
+        start = path.find(word, start + 1)
+    return len(path) + 1
 
 
 class EarningRuleForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -297,7 +297,7 @@ class EarningRuleAdmin(TranslatedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Everything but names and end, once the version has been in force."""
         fixed = tuple(super().get_readonly_fields(request, obj))
-        if not is_settled(obj):
+        if obj is None or (self.has_change_permission(request, obj) and not is_settled(obj)):
             return fixed
         names = flatten_fieldsets(self.get_fieldsets(request, obj))
         return tuple(dict.fromkeys([*fixed, *(name for name in names if name not in FREE_WHEN_SETTLED)]))

@@ -1,0 +1,118 @@
+"""Client systems, staff and roles on screen: keys shown once, nobody lifts himself up, the trail is only read."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from members.actions import clients
+from members.models import AuditRecord, User
+from members.models import Client as ClientSystem
+from tests.config.admin_scene import staff
+from tests.members.factories import PASSWORD, StaffFactory, client_key
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(staff("operator", username="olga"))
+    return client
+
+
+def test_a_new_client_system_shows_its_key_once(operator: Client) -> None:
+    answers = {"name": "Online shop", "code": "", "scopes": ["events:write", "points:read"]}
+
+    response = operator.post(reverse("admin:members_client_new"), answers)
+
+    key = re.search(r"lk_[^<\s]+", response.content.decode())
+    assert key
+    made = ClientSystem.objects.get()
+    assert (made.code, sorted(made.scopes)) == ("online-shop", ["events:write", "points:read"])
+    assert clients.authenticate(key[0], timezone.now()) == made
+    page = operator.get(reverse("admin:members_client_change", args=[made.pk])).content.decode()
+    assert key[0].partition(".")[2] not in page
+    assert AuditRecord.objects.filter(action="client.created", actor="staff:olga").exists()
+
+
+def test_a_code_that_is_taken_is_refused_beside_its_field(operator: Client) -> None:
+    client_key("till")
+
+    response = operator.post(
+        reverse("admin:members_client_new"), {"name": "Till", "code": "till", "scopes": ["points:read"]}
+    )
+
+    assert "code" in response.context["form"].errors
+    assert ClientSystem.objects.count() == 1
+
+
+def test_a_new_key_ends_the_old_one(operator: Client) -> None:
+    system, old = client_key("till")
+
+    response = operator.post(reverse("admin:members_client_new_key", args=[system.pk]), {"reason": "it was in a chat"})
+
+    key = re.search(r"lk_[^<\s]+", response.content.decode())
+    assert key
+    assert clients.authenticate(key[0], timezone.now()) == system
+    assert clients.authenticate(old, timezone.now()) is None
+
+
+def test_scopes_are_changed_as_checkboxes_and_the_change_is_audited(operator: Client) -> None:
+    system, _key = client_key("till")
+    address = reverse("admin:members_client_change", args=[system.pk])
+    assert 'type="checkbox" name="scopes"' in operator.get(address).content.decode()
+
+    response = operator.post(address, {"name": "Till", "is_active": "on", "scopes": ["points:read"]})
+
+    assert response.status_code == 302
+    system.refresh_from_db()
+    assert system.scopes == ["points:read"]
+    assert AuditRecord.objects.filter(action="client.changed", actor="staff:olga").exists()
+
+
+def test_a_new_user_is_staff_and_comes_in(operator: Client) -> None:
+    answers = {"username": "carl", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+
+    response = operator.post(reverse("admin:members_user_add"), answers)
+
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    carl = User.objects.get(username="carl")
+    assert (carl.is_staff, carl.is_superuser, carl.check_password(PASSWORD)) == (True, False, True)
+
+
+def test_an_operator_makes_nobody_a_superuser(operator: Client) -> None:
+    carl = StaffFactory.create(is_superuser=False)
+    answers = {"username": "carl", "is_active": "on", "is_superuser": "on", "groups": []}
+
+    response = operator.post(reverse("admin:members_user_change", args=[carl.pk]), answers)
+
+    assert response.status_code == 302
+    carl.refresh_from_db()
+    assert (carl.username, carl.is_superuser) == ("carl", False)
+
+
+def test_nobody_changes_his_own_roles_nor_a_superuser(operator: Client) -> None:
+    olga, boss = User.objects.get(username="olga"), StaffFactory.create()
+    manager = Group.objects.get(name="programme manager")
+
+    operator.post(reverse("admin:members_user_change", args=[olga.pk]), {"username": "olga", "groups": [manager.pk]})
+    refused = operator.post(reverse("admin:members_user_change", args=[boss.pk]), {"username": "mine"})
+
+    assert refused.status_code == 403
+    assert [group.name for group in olga.groups.all()] == ["operator"]
+    assert User.objects.get(pk=olga.pk).is_active
+
+
+def test_the_trail_is_searched_by_who_what_and_whom(client: Client) -> None:
+    client.force_login(staff("auditor", username="ada"))
+    client_key("till")
+    address = reverse("admin:members_auditrecord_changelist")
+
+    found = client.get(address, {"q": "client.created"}).context["cl"].result_list
+    missed = client.get(address, {"q": "client"}).context["cl"].result_list
+
+    assert [record.action for record in found] == ["client.created"]
+    assert list(missed) == []
