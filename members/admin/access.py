@@ -12,12 +12,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from members.actions import clients
+from members.actions.staffing import StaffRole
 from members.admin.base import (
     ActionPage,
     AdminPage,
@@ -128,7 +130,7 @@ class ClientAdmin(ScreenAdmin):
 class GroupAdmin(ScreenAdmin):
     """Roles: what a person of the back office may do."""
 
-    list_display = ("name", "people", "rights")
+    list_display = ("role", "people", "rights")
     search_fields = ("name",)
     filter_horizontal = ("permissions",)
     actions = None
@@ -139,7 +141,11 @@ class GroupAdmin(ScreenAdmin):
         return annotated
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, **kwargs | _named_permissions(db_field))
+        return super().formfield_for_manytomany(db_field, request, **kwargs | _named_choices(db_field))
+
+    @display(description=_("role"), ordering="name")
+    def role(self, group: Group) -> str:
+        return role_name(group)
 
     @display(description=_("people"))
     def people(self, group: Any) -> int:
@@ -150,10 +156,37 @@ class GroupAdmin(ScreenAdmin):
         return int(group.rights)
 
 
-def _named_permissions(db_field: Any) -> dict[str, Any]:
-    """Choose permissions with what their names need, in one query."""
-    is_rights = db_field.name in ("permissions", "user_permissions")
-    return {"queryset": Permission.objects.select_related("content_type")} if is_rights else {}
+def role_name(group: Group) -> str:
+    """Return what a role is called: ours in the reader's language, those of the house as it named them."""
+    return str(StaffRole(group.name).label) if group.name in StaffRole.values else group.name
+
+
+#: Django keeps the names of its four rights in English, in the database.
+_RIGHTS = {"add": _("may add"), "change": _("may change"), "delete": _("may delete"), "view": _("may view")}
+
+
+class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Permissions in the reader's language."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        verb = obj.codename.partition("_")[0]
+        right = _RIGHTS[verb] if obj.name.startswith(f"Can {verb} ") and verb in _RIGHTS else now_(obj.name)
+        return f"{obj.content_type} | {right}"
+
+
+class RolesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Roles in the reader's language."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return role_name(obj)
+
+
+def _named_choices(db_field: Any) -> dict[str, Any]:
+    """Choose permissions and roles by names one can read; permissions with what their names need, in one query."""
+    if db_field.name == "groups":
+        return {"form_class": RolesField}
+    rights = Permission.objects.select_related("content_type")
+    return {"form_class": PermissionsField, "queryset": rights}
 
 
 class StaffCreationForm(UserCreationForm):  # type: ignore[misc]
@@ -222,7 +255,7 @@ class UserAdmin(_UserAdmin, ScreenAdmin):
         return False
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, **kwargs | _named_permissions(db_field))
+        return super().formfield_for_manytomany(db_field, request, **kwargs | _named_choices(db_field))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         obj.is_staff = True  # who is made here works here
@@ -234,7 +267,7 @@ class UserAdmin(_UserAdmin, ScreenAdmin):
 
     @display(description=_("roles"))
     def roles(self, user: User) -> str:
-        return ", ".join(str(group) for group in user.groups.all())
+        return ", ".join(map(role_name, user.groups.all()))
 
 
 @admin.register(AuditRecord)
