@@ -464,6 +464,10 @@ class Migration(migrations.Migration):
                 ("labels", models.JSONField(blank=True, null=True, verbose_name="labels then")),
                 ("is_first", models.BooleanField(db_default=False, default=False, verbose_name="first of its type")),
                 (
+                    "is_birthday",
+                    models.BooleanField(db_default=False, default=False, verbose_name="in the birthday month then"),
+                ),
+                (
                     "member",
                     models.ForeignKey(
                         db_index=False,
@@ -1753,6 +1757,21 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="ruleusage",
             constraint=models.CheckConstraint(condition=models.Q(("points__gte", 0)), name="ruleusage_not_negative"),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="ruleusage",
+            trigger=pgtrigger.compiler.Trigger(
+                name="keeps_member",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."member_id" IS DISTINCT FROM (NEW."member_id"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="ca14f3780c242e1df67fce8d224b6f9f0dfda303",
+                    operation="UPDATE",
+                    pgid="pgtrigger_keeps_member_2dcd2",
+                    table="points_ruleusage",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name="ruleusage",

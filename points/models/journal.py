@@ -83,6 +83,7 @@ class Event(MemberOwned):
     tier = models.CharField(_("tier then"), max_length=64, blank=True, default="", db_default="")
     labels = models.JSONField(_("labels then"), null=True, blank=True)
     is_first = models.BooleanField(_("first of its type"), default=False, db_default=False)
+    is_birthday = models.BooleanField(_("in the birthday month then"), default=False, db_default=False)
 
     objects = EventQuerySet.as_manager()
 
@@ -139,7 +140,7 @@ class RuleUsage(MemberOwned):
             models.UniqueConstraint(fields=["member", "rule", "period", "starts_on"], name="ruleusage_once"),
             models.CheckConstraint(name="ruleusage_not_negative", condition=Q(points__gte=0)),
         )
-        triggers = function_only()
+        triggers = (*MemberOwned.Meta.triggers, *function_only())
 
     def __str__(self) -> str:
         return f"{self.rule_id}/{self.period}/{self.starts_on}: {self.points}"

@@ -139,10 +139,11 @@ BEGIN
 
         INSERT INTO points_event (
             id, member_id, type, occurred_at, recorded_at, amount_minor, gross_minor, currency, channel, store, attributes,
-            items, source, reference, tier, labels, is_first)
+            items, source, reference, tier, labels, is_first, is_birthday)
         OVERRIDING SYSTEM VALUE
         SELECT f.event_id, f.member_id, f.type, f.occurred_at, at, f.amount_minor, f.gross_minor, f.currency, f.channel,
-               f.store, f.attributes, f.items, of_source, f.reference, f.tier, to_jsonb(f.labels), f.is_first
+               f.store, f.attributes, f.items, of_source, f.reference, f.tier, to_jsonb(f.labels), f.is_first,
+               coalesce(f.birth_month = extract(month FROM f.occurred_at AT TIME ZONE zone), false)
         FROM unnest(accepted) AS f;
 
         -- The one row that members share, locked last before the decision that reads it, and only when these facts
@@ -213,15 +214,16 @@ BEGIN
         SELECT f FROM unnest(points_read_facts(events, false)) AS f WHERE f.refusal IS NULL)), zone, mode, only_rules) v;
 END $$;
 
--- Stored events as the facts the rules saw when they came.
-CREATE FUNCTION points_stored_facts(of_member bigint, from_event bigint, to_event bigint) RETURNS points_fact[]
+-- Stored events as the facts the rules saw when they came, whatever the member's tier, segments and birthday are now.
+CREATE FUNCTION points_stored_facts(of_member bigint, from_event bigint, to_event bigint, zone text) RETURNS points_fact[]
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(ROW(
             e.id - from_event, e.id, e.member_id, e.type, e.occurred_at, e.amount_minor, e.gross_minor, e.currency, e.channel,
             e.store, e.attributes, e.items, e.tier,
             CASE WHEN jsonb_typeof(e.labels) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(e.labels)) END,
-            m.birth_month, e.is_first, e.reference, NULL, NULL)::points_fact ORDER BY e.id), '{}')
-    FROM points_event e JOIN members_member m ON m.id = e.member_id
+            CASE WHEN e.is_birthday THEN extract(month FROM e.occurred_at AT TIME ZONE zone)::int END, e.is_first,
+            e.reference, NULL, NULL)::points_fact ORDER BY e.id), '{}')
+    FROM points_event e
     WHERE e.id BETWEEN from_event AND to_event AND (of_member IS NULL OR e.member_id = of_member)
         AND e.type <> 'refund'
 $$;
@@ -229,5 +231,5 @@ $$;
 -- Why a stored event gave what it gave: rules of then, member of then, caps as they stood.
 CREATE FUNCTION points_explain(of_member bigint, of_event bigint, zone text) RETURNS SETOF points_verdict
 LANGUAGE sql STABLE AS $$
-    SELECT * FROM points_evaluate(points_stored_facts(of_member, of_event, of_event), zone, 'explain')
+    SELECT * FROM points_evaluate(points_stored_facts(of_member, of_event, of_event, zone), zone, 'explain')
 $$;

@@ -1,4 +1,4 @@
-"""The ledger of one member and one point type, told again in plain Python: lots, first in first out, and eight accounts.
+"""The ledger of one member and one point type, told again in plain Python: lots, first in first out, and accounts.
 
 It shares no code with the SQL. Where both agree after every step of a random history, both are probably right.
 """

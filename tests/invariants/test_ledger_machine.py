@@ -104,16 +104,19 @@ class LedgerMachine(RuleBasedStateMachine):
     def both[T, S](self, real: Callable[[], T], told: Callable[[], S]) -> tuple[T, S] | None:
         """Do it in the database and in the book: both do, or both refuse for the same reason."""
         expected: S
+        answer: T
+        refusal = refused = None
         try:
-            expected, refusal = told(), None
-        except Refused as refused:
-            refusal = refused.code
+            expected = told()
+        except Refused as error:
+            refusal = error.code
         try:
             answer = real()
         except DomainError as error:
-            assert error.code == refusal, f"refused with {error.code}, the book says {refusal}"
+            refused = error.code
+        assert refused == refusal, f"the database says {refused}, the book {refusal}"
+        if refused:
             return None
-        assert refusal is None, f"done, and the book refuses with {refusal}"
         self.done.append(real)
         return answer, expected
 

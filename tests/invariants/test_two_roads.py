@@ -1,4 +1,4 @@
-"""points_post has a plain road and set-based ones for long runs: the same postings end at the same books, row by row."""
+"""points_post has a plain road and set-based ones for long runs: the same postings end at the same books."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, replace
@@ -75,8 +75,8 @@ def books(members: Sequence[Member]) -> dict[str, list[Row]]:
             WHERE d.member_id = ANY (%s) ORDER BY 1, 2
         """,
         "balances": """
-            SELECT b.member_id, b.point_type_id, available, pending, held, owed, issued, redeemed, expired, transferred,
-                b.head_seq
+            SELECT b.member_id, b.point_type_id, available, pending, held, owed, issued, redeemed, expired,
+                transferred, b.head_seq
             FROM points_balance b WHERE b.member_id = ANY (%s) ORDER BY 1, 2
         """,
     }

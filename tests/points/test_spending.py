@@ -1,4 +1,4 @@
-"""Spending takes the soonest-ending points first, never more than there are; what is given back returns to its lots."""
+"""Spending takes the soonest-ending points first and no more than there are; a return goes back to its lots."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
