@@ -7,7 +7,8 @@
 --   mode 'award'     rules in force, caps counted so far (points_ruleusage, points_rulebudget); only what is awarded
 --   mode 'preview'   the same with every rule, its verdicts and its arithmetic
 --   mode 'explain'   as preview, for a stored event: caps as they stood before it
---   mode 'backtest'  the named rules only, whatever their status, caps counted within the facts alone
+--   mode 'backtest'  the named rules only, whatever their status, caps counted within the facts alone; multipliers
+--                    named without base rules multiply the base points of the rules in force
 --
 -- Days, weeks (from Monday) and months are those of `zone`, the programme's.
 
@@ -127,6 +128,10 @@ RETURNS SETOF points_verdict LANGUAGE plpgsql STABLE
 SET plan_cache_mode = 'force_generic_plan' SET work_mem = '32MB' AS $$
 DECLARE
     told boolean := mode <> 'award';
+    -- A draft that only multiplies is tried on the base points in force, which are not told of.
+    on_base boolean := mode = 'backtest'
+        AND EXISTS (SELECT FROM points_earningrule r WHERE r.id = ANY (only_rules) AND r.award_kind = 'multiplier')
+        AND NOT EXISTS (SELECT FROM points_earningrule r WHERE r.id = ANY (only_rules) AND r.is_base);
 BEGIN
     -- Facts times rules is the widest this gets: what is not asked to explain itself drops out at its first condition
     -- that fails, and only what decides is carried along; the rule's other columns are fetched again at the end.
@@ -167,7 +172,7 @@ BEGIN
         FROM unnest(facts) AS f
         CROSS JOIN LATERAL (SELECT f.occurred_at AT TIME ZONE zone AS local_at) l
         JOIN points_earningrule r ON CASE
-            WHEN mode = 'backtest' THEN r.id = ANY (only_rules)
+            WHEN mode = 'backtest' THEN r.id = ANY (only_rules) OR (on_base AND r.is_base AND r.status IN ('active', 'retired'))
             ELSE r.status IN ('active', 'retired')
         END AND f.occurred_at >= r.valid_from AND (r.valid_until IS NULL OR f.occurred_at < r.valid_until)
         CROSS JOIN LATERAL (SELECT
@@ -286,6 +291,6 @@ BEGIN
     FROM given a
     JOIN points_earningrule r ON r.id = a.id
     JOIN points_pointtype t ON t.id = r.point_type_id
-    WHERE told OR a.given > 0
+    WHERE (told OR a.given > 0) AND (NOT on_base OR a.id = ANY (only_rules))
     ORDER BY a.ord, r.point_type_id, r.is_base DESC, r.priority DESC, a.id;
 END $$;
