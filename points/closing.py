@@ -12,7 +12,7 @@ from config.lib.actor import system
 from config.lib.errors import DomainError
 from points import batches, reports
 from points.actions import referring
-from points.calendar import local_date
+from points.calendar import local_date, start_of
 from points.models import JobRun
 
 JOB = "close"
@@ -98,7 +98,7 @@ def _note(run: JobRun, name: str, counts: dict[str, int], at: datetime) -> None:
 
 def _reconcile(business_date: date) -> dict[str, int]:
     members = reports.members_booked_on(business_date)
-    breaks = reports.check_books(members=members) if members else []
+    breaks = reports.check_books(members=members, since=start_of(business_date)) if members else []
     if breaks:
         raise BooksBroken(breaks="; ".join(str(one) for one in breaks[:5]))
     return {"members": len(members), "breaks": 0}

@@ -222,10 +222,16 @@ class Break:
         return f"{self.code}: member {self.member_id}, point type {self.point_type_id}: {self.detail}"
 
 
-def check_books(*, members: Sequence[int] | None = None) -> list[Break]:
-    """Every break there is, at most 1,000: entries, balances, lots, draws, holds and chains against each other."""
+def check_books(*, members: Sequence[int] | None = None, since: datetime | None = None) -> list[Break]:
+    """Every break there is, at most 1,000: entries, balances, lots, draws, holds and chains against each other.
+
+    With `members` theirs alone; with `since` sums and lots over the whole history, but entry by entry (draws, digests)
+    only what was recorded from then on.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(read(SQL / "check_books.sql"), {"members": None if members is None else list(members)})
+        cursor.execute(
+            read(SQL / "check_books.sql"), {"members": None if members is None else list(members), "since": since}
+        )
         return [Break(*row) for row in cursor.fetchall()]
 
 

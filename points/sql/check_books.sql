@@ -1,4 +1,5 @@
 -- Every way the books could be wrong, as rows; none is the only good answer. %(members)s narrows to some members, null is all.
+-- Sums and lots are checked over the whole history; entry by entry what was recorded from %(since)s on, null is all.
 WITH entries AS MATERIALIZED (
     SELECT e.member_id, e.point_type_id,
         sum(CASE WHEN to_account = 'available' THEN points WHEN from_account = 'available' THEN -points ELSE 0 END)::bigint AS available,
@@ -42,12 +43,13 @@ WITH entries AS MATERIALIZED (
     WHERE h.status = 'held' AND (%(members)s::bigint[] IS NULL OR h.member_id = ANY (%(members)s::bigint[]))
     GROUP BY 1, 2
 ), chain AS MATERIALIZED (
-    SELECT e.member_id, e.seq, e.point_type_id, e.digest, row_number() OVER member_order AS place,
-        sha256(coalesce(lag(e.digest) OVER member_order, '') || convert_to(points_content(
+    SELECT e.member_id, e.seq, e.point_type_id, e.digest, p.seq AS seq_before,
+        sha256(coalesce(p.digest, '') || convert_to(points_content(
             e.member_id, e.seq, e.point_type_id, e.kind, e.from_account, e.to_account, e.points, e.source, e.reference, e.line,
             e.event_id, e.rule_id, e.corrects, e.actor, e.reason, e.note, e.occurred_at, e.recorded_at, e.available_after,
             coalesce(d.draws, '')), 'UTF8')) AS expected
     FROM points_entry e
+    LEFT JOIN points_entry p ON p.member_id = e.member_id AND p.seq = e.seq - 1
     LEFT JOIN (
         SELECT d.member_id, d.entry_id,
                string_agg(CASE WHEN d.is_return THEN '+' ELSE '' END || d.lot_id || ':' || d.points, ',' ORDER BY d.lot_id) AS draws
@@ -55,8 +57,8 @@ WITH entries AS MATERIALIZED (
         WHERE %(members)s::bigint[] IS NULL OR d.member_id = ANY (%(members)s::bigint[])
         GROUP BY 1, 2
     ) d ON d.member_id = e.member_id AND d.entry_id = e.id
-    WHERE %(members)s::bigint[] IS NULL OR e.member_id = ANY (%(members)s::bigint[])
-    WINDOW member_order AS (PARTITION BY e.member_id ORDER BY e.seq)
+    WHERE (%(members)s::bigint[] IS NULL OR e.member_id = ANY (%(members)s::bigint[]))
+        AND (%(since)s::timestamptz IS NULL OR e.recorded_at >= %(since)s::timestamptz)
 )
 SELECT 'balance_differs_from_entries', b.member_id, b.point_type_id,
     format('balance %%s, entries %%s', ROW(b.available, b.pending, b.held, b.owed, b.issued, b.redeemed, b.expired, b.transferred),
@@ -83,6 +85,7 @@ SELECT 'entry_differs_from_draws', e.member_id, e.point_type_id,
     format('entry %%s (%%s) moved %%s, its lots %%s', e.seq, e.kind, e.points, coalesce(d.points, 0))
 FROM points_entry e LEFT JOIN drawn d ON d.member_id = e.member_id AND d.entry_id = e.id
 WHERE (%(members)s::bigint[] IS NULL OR e.member_id = ANY (%(members)s::bigint[]))
+    AND (%(since)s::timestamptz IS NULL OR e.recorded_at >= %(since)s::timestamptz)
     AND coalesce(d.points, 0) <> CASE
         WHEN e.from_account IN ('available', 'pending') AND e.kind <> 'maturity' THEN e.points
         WHEN e.kind IN ('release', 'restoration', 'reinstatement') THEN e.points
@@ -92,6 +95,7 @@ SELECT 'entry_without_lot', e.member_id, e.point_type_id,
     format('entry %%s (%%s) gave %%s, its lots hold %%s', e.seq, e.kind, e.points, coalesce(o.points, 0))
 FROM points_entry e LEFT JOIN opened o ON o.member_id = e.member_id AND o.entry_id = e.id
 WHERE (%(members)s::bigint[] IS NULL OR e.member_id = ANY (%(members)s::bigint[]))
+    AND (%(since)s::timestamptz IS NULL OR e.recorded_at >= %(since)s::timestamptz)
     AND coalesce(o.points, 0) <> CASE
         WHEN e.from_account = 'issued' OR (e.kind = 'transfer' AND e.to_account = 'available') THEN e.points ELSE 0 END
 UNION ALL
@@ -100,11 +104,11 @@ FROM balances b LEFT JOIN holds h ON h.member_id = b.member_id AND h.point_type_
 WHERE b.held <> coalesce(h.points, 0)
 UNION ALL
 SELECT 'chain_broken', c.member_id, c.point_type_id, format('entry %%s', c.seq)
-FROM chain c WHERE c.digest <> c.expected OR c.seq <> c.place
+FROM chain c WHERE c.digest <> c.expected OR c.seq <> coalesce(c.seq_before, 0) + 1
 UNION ALL
 SELECT 'chain_head_differs', b.member_id, b.point_type_id, format('head %%s, last entry %%s', b.head_seq, coalesce(c.seq, 0))
 FROM balances b
 LEFT JOIN entries e ON e.member_id = b.member_id AND e.point_type_id = b.point_type_id
-LEFT JOIN chain c ON c.member_id = b.member_id AND c.seq = e.last_seq
+LEFT JOIN points_entry c ON c.member_id = b.member_id AND c.seq = e.last_seq
 WHERE (b.head_seq, b.head_digest) IS DISTINCT FROM (coalesce(c.seq, 0), coalesce(c.digest, ''))
 LIMIT 1000
