@@ -126,11 +126,18 @@ AXES = [
     _("Path"),
     _("User Agent"),
     _("access attempt"),
+    _("access attempt expiration"),
     _("access attempts"),
     _("access failure"),
     _("access failures"),
     _("access log"),
     _("access logs"),
+]
+
+PGHISTORY = [  # it names the tables it makes after ours
+    _("member history"),
+    _("reward history"),
+    _("tier history"),
 ]
 
 SPECTACULAR = [
