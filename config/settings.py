@@ -372,6 +372,10 @@ if CELERY_BROKER_URL.startswith("pgmq://"):
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_FOLDER / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "config.heartbeat", "schedule": 30.0, "options": {"expires": 60}},
+    "check_books": {
+        "task": "points.check_books",
+        "schedule": crontab(day_of_week="sun", hour=LAUREL_CLOSE_HOUR_UTC, minute=45),
+    },
     "expire_coupons": {"task": "rewards.expire_coupons", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=30)},
     "close_day": {"task": "points.close_day", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=0)},
 }

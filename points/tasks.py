@@ -3,10 +3,17 @@
 from celery import shared_task
 from django.utils import timezone
 
-from points import closing
+from points import closing, reports
 
 
 @shared_task(name="points.close_day")
 def close_day() -> list[str]:
     """Close every business date that is over and not closed yet."""
     return [day.isoformat() for day in closing.close_due(at=timezone.now())]
+
+
+@shared_task(name="points.check_books")
+def check_all_books() -> None:
+    """Look at every row of the books, which a night does only for its own day; a break fails the task by name."""
+    if breaks := reports.check_books():
+        raise closing.BooksBroken(breaks="; ".join(str(one) for one in breaks[:5]))

@@ -21,6 +21,8 @@ from points.models import DailyStatistic, Entry, EntryKind, JobRun, PointType
 
 #: Figures over the whole of the books are good for some minutes.
 REMEMBERED_SECONDS = 300
+#: Those of today are good for a moment.
+MOMENT_SECONDS = 30
 CHART_DAYS = 30
 CHART_OPTIONS = json.dumps(
     {
@@ -72,7 +74,7 @@ def overview(*, at: datetime) -> Overview:
     """Return the figures as they are at a moment; a day is a day of the programme."""
     today = timezone.localdate(at)
     point_type = PointType.objects.filter(is_redeemable=True).order_by("pk").first()
-    moved = _moved_today(point_type, today)
+    moved = cache.get_or_set(f"overview.{today}", lambda: _moved_today(point_type, today), MOMENT_SECONDS) or {}
     days = _days(point_type, today, moved)
     month = [day for day in days if (day.day.year, day.day.month) == (today.year, today.month)]
     balance = cache.get_or_set("overview.trial_balance", reports.trial_balance, REMEMBERED_SECONDS) or []

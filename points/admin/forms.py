@@ -331,8 +331,8 @@ class EarningRuleForm(forms.ModelForm):  # type: ignore[type-arg]
                 field.currency = currency
                 field.label = f"{field.label} ({currency})"
                 dress(field)
-            if name.startswith("description"):
-                field.widget.attrs["rows"] = 2
+            if name.startswith("description") or name == "attributes_path":
+                field.widget.attrs["rows"] = 2 if name.startswith("description") else 3
         if self.instance.pk is None and "valid_from" in self.fields:
             self.fields["valid_from"].initial = timezone.now
 

@@ -20,6 +20,7 @@ from points.admin.reading import (
     count,
     link,
     member_address,
+    newest_first,
     number,
     points_given,
     references,
@@ -55,8 +56,7 @@ class EventAdmin(ExportingAdmin, LedgerAdmin):
         "channel",
         "store",
         "occurred",
-        "source",
-        "reference",
+        "origin",
     )
     list_display_links = ("recorded",)
     recorded = moment("recorded_at", _("recorded at"))
@@ -84,6 +84,9 @@ class EventAdmin(ExportingAdmin, LedgerAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return EventChangeList
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return newest_first(request)
 
     def matching(self, term: str) -> Q:
         found = references(term).filter(operation__in=[Operation.EVENT, Operation.REFUND])

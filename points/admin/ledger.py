@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 from members.admin.base import DayFilter, display, moment, shown_moment
 from members.admin.screen import Cell, Panel
 from points.admin.exporting import EntryResource, ExportingAdmin
-from points.admin.reading import LedgerAdmin, address, count, last_day, link, number, references
+from points.admin.reading import LedgerAdmin, address, count, last_day, link, newest_first, number, references
 from points.models import Account, Draw, Entry, Hold, Lot, RuleUsage
 
 KIND_LABELS = {
@@ -52,8 +52,7 @@ class EntryAdmin(ExportingAdmin, LedgerAdmin):
         "point_type",
         "shown_signed",
         "shown_after",
-        "source",
-        "reference",
+        "origin",
         "actor",
     )
     list_display_links = ("recorded",)
@@ -93,8 +92,8 @@ class EntryAdmin(ExportingAdmin, LedgerAdmin):
     )
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """A member's entries by their own number, for which there is an index; all of them by id."""
-        return ("-seq",) if "member__exact" in request.GET else ("-id",)
+        """A member's entries by their own number, for which there is an index."""
+        return ("-seq",) if "member__exact" in request.GET else newest_first(request)
 
     def matching(self, term: str) -> Q:
         found = references(term)[:100]
@@ -276,8 +275,7 @@ class HoldAdmin(LedgerAdmin):
         "shown_points",
         "shown_status",
         "shown_captured",
-        "source",
-        "reference",
+        "origin",
         "ends",
     )
     list_filter = (("status", ChoicesDropdownFilter), ("created_at", DayFilter))

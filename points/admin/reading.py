@@ -112,6 +112,12 @@ def points_given(events: Iterable[Event]) -> dict[int, dict[str, int]]:
     return given
 
 
+def newest_first(request: HttpRequest) -> tuple[str, ...]:
+    """Order by the row's id, which has an index; among some days by the moment, or the scan would begin at today."""
+    is_by_day = request.GET.get("recorded_at_from") or request.GET.get("recorded_at_to")
+    return ("-recorded_at", "-id") if is_by_day else ("-id",)
+
+
 class LedgerAdmin(ReadOnlyAdmin):
     """Rows of the books: shown newest first by key, searched by exact keys, and never written here by anybody."""
 
@@ -135,6 +141,10 @@ class LedgerAdmin(ReadOnlyAdmin):
     @display(description=_("member"))
     def member_number(self, row: Any) -> Any:
         return member_link(row.member)
+
+    @display(description=_("reference"))
+    def origin(self, row: Any) -> Any:
+        return format_html('<span class="lr-origin">{}/{}</span>', row.source, row.reference)
 
     @display(description=_("points"))
     def shown_points(self, row: Any) -> str:

@@ -97,6 +97,7 @@ def import_events(
     """
     running = _Import(Reader(encoding=file.encoding, zone=zone, at=at), source, create_members, actor)
     summary = running.summary
+    statistics.begin_bulk()
     with _References() as references:
         for step, rows in enumerate(batched(file.rows(), CHUNK, strict=False), start=1):
             problems = running.take(rows, references)

@@ -97,6 +97,8 @@ BEGIN
     SELECT member_id, rule_id, period, starts_on, points FROM counts WHERE points > 0 ORDER BY 1, 2, 3, 4
     ON CONFLICT (member_id, rule_id, period, starts_on) DO UPDATE SET points = u.points + excluded.points;
 
+    -- Budgets in one order by everybody: a refund that met an award half way would lock them crosswise.
+    PERFORM FROM points_rulebudget b WHERE b.rule_id = ANY (rules) ORDER BY b.rule_id FOR UPDATE;
     UPDATE points_rulebudget b SET used = greatest(0, b.used + s.points)
     FROM (SELECT a.rule_id, sum(a.points)::bigint AS points FROM unnest(rules, amounts) AS a (rule_id, points) GROUP BY 1) s
     WHERE b.rule_id = s.rule_id;

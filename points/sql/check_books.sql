@@ -111,4 +111,5 @@ FROM balances b
 LEFT JOIN entries e ON e.member_id = b.member_id AND e.point_type_id = b.point_type_id
 LEFT JOIN points_entry c ON c.member_id = b.member_id AND c.seq = e.last_seq
 WHERE (b.head_seq, b.head_digest) IS DISTINCT FROM (coalesce(c.seq, 0), coalesce(c.digest, ''))
+ORDER BY 1, 2, 3, 4
 LIMIT 1000

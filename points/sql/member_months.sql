@@ -14,9 +14,13 @@ WITH touched AS MATERIALIZED (
            CASE WHEN v.type = 'refund' THEN -v.amount_minor ELSE v.amount_minor END AS amount_minor,
            CASE WHEN v.type = 'refund' THEN -1 ELSE 1 END AS sign
     FROM spans s
-    JOIN points_event v ON v.member_id = s.member_id AND v.type IN ('purchase', 'refund')
-        AND v.occurred_at >= s.starts_at AND v.occurred_at < s.ends_at
-    WHERE v.amount_minor IS NOT NULL
+    -- A look into the index for each member month: the planner would rather hash every event and entry there is.
+    CROSS JOIN LATERAL (
+        SELECT v.type, v.currency, v.items, v.amount_minor FROM points_event v
+        WHERE v.member_id = s.member_id AND v.type IN ('purchase', 'refund')
+            AND v.occurred_at >= s.starts_at AND v.occurred_at < s.ends_at AND v.amount_minor IS NOT NULL
+        OFFSET 0
+    ) v
 ), by_category AS (
     SELECT p.member_id, p.month, left(coalesce(i.item ->> 'category', ''), 64) AS category, p.currency,
            count(*) AS events, sum(p.sign * coalesce((i.item ->> 'amount_minor')::bigint, 0))::bigint AS amount_minor
@@ -31,7 +35,11 @@ WITH touched AS MATERIALIZED (
            coalesce(sum(CASE WHEN e.kind = 'accrual' THEN e.points WHEN e.kind = 'clawback' THEN -e.points END), 0)::bigint AS earned,
            coalesce(sum(CASE WHEN e.kind = 'redemption' THEN e.points WHEN e.kind = 'restoration' THEN -e.points END), 0)::bigint AS redeemed
     FROM spans s
-    JOIN points_entry e ON e.member_id = s.member_id AND e.occurred_at >= s.starts_at AND e.occurred_at < s.ends_at
+    CROSS JOIN LATERAL (
+        SELECT e.point_type_id, e.kind, e.points FROM points_entry e
+        WHERE e.member_id = s.member_id AND e.occurred_at >= s.starts_at AND e.occurred_at < s.ends_at
+        OFFSET 0
+    ) e
     JOIN points_pointtype t ON t.id = e.point_type_id AND t.is_redeemable
     GROUP BY 1, 2
 ), fresh AS (

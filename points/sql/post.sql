@@ -530,6 +530,7 @@ BEGIN
                      ELSE l.is_pending AND l.available_at <= j.available_at END
     ), sums AS MATERIALIZED (
         SELECT d.ord, sum(d.remaining)::bigint AS moved,
+               array_agg(d.lot_id ORDER BY d.lot_id) AS lots, array_agg(d.remaining ORDER BY d.lot_id) AS amounts,
                CASE WHEN d.kind = 'expiry' THEN string_agg(d.lot_id || ':' || d.remaining, ',' ORDER BY d.lot_id) ELSE '' END AS draws
         FROM due d GROUP BY d.ord, d.kind
     ), heads AS MATERIALIZED (
@@ -537,7 +538,7 @@ BEGIN
         FROM points_balance b WHERE b.member_id IN (SELECT g.member_id FROM given g)
         ORDER BY b.member_id, b.head_seq DESC
     ), numbered AS MATERIALIZED (
-        SELECT j.*, s.moved, s.draws, nextval('points_entry_id_seq') AS id,
+        SELECT j.*, s.moved, s.lots, s.amounts, s.draws, nextval('points_entry_id_seq') AS id,
                h.head_digest, h.head_seq + row_number() OVER (PARTITION BY j.member_id ORDER BY j.ord) AS seq,
                j.available_before + CASE WHEN j.kind = 'expiry' THEN -s.moved ELSE s.moved END AS available_after
         FROM judged j JOIN sums s ON s.ord = j.ord JOIN heads h ON h.member_id = j.member_id
@@ -558,7 +559,9 @@ BEGIN
         FROM chained
     ), draws AS (
         INSERT INTO points_draw (member_id, entry_id, lot_id, points)
-        SELECT d.member_id, c.id, d.lot_id, d.remaining FROM due d JOIN chained c ON c.ord = d.ord WHERE c.kind = 'expiry'
+        -- The lots come with their entry: joining them to it again is a nested loop, for nobody tells the planner how many there are.
+        SELECT c.member_id, c.id, d.lot_id, d.amount
+        FROM chained c CROSS JOIN LATERAL unnest(c.lots, c.amounts) AS d (lot_id, amount) WHERE c.kind = 'expiry'
     ), lots AS (
         UPDATE points_lot l SET
             remaining = CASE WHEN d.kind = 'expiry' THEN 0 ELSE l.remaining END, is_pending = false
