@@ -103,6 +103,7 @@ def shift_to(last: date, *, source: str) -> timedelta:
 def load(wanted: Load, *, progress: Progress | None = None) -> Loaded:
     """Bring the year into the programme, or what is missing of it; the rules and rewards are there already."""
     tell = progress or (lambda what, done, total: None)
+    statistics.begin_bulk()
     members = _enrol(wanted, tell)
     done = {run.business_date: run for run in JobRun.objects.filter(job=wanted.job)}
     only = None if wanted.is_whole else [household.id for household in wanted.households]
@@ -204,6 +205,7 @@ class _Day:
         if not self.load.nights:
             _write_down([self._run(counts, JobRun.State.DONE)])
             return
+        statistics.summarise_blocks()
         # Said before the night: what was refused stays refused, though the night may bring the points.
         _write_down([self._run(counts, JobRun.State.RUNNING)])
         nights = [self._close_quickly()] if self.load.quick_nights else []

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from config import seed
 from config.journey import loading, reading
@@ -70,17 +71,17 @@ class Command(BaseCommand):
 
     def _tell(self, result: Loaded, seconds: float) -> None:
         rows = [
-            ("Households, now members", result.members),
-            ("Days", result.days),
-            ("Baskets, now events", result.baskets),
-            *((f"  rejected: {code}", count) for code, count in result.rejected.most_common()),
-            *((f"Awarded: {code}", points) for code, points in sorted(result.points.items())),
-            ("Coupons redeemed", result.redeemed),
-            *((f"  refused: {code}", count) for code, count in result.refused.most_common()),
+            (_("Households, now members"), result.members),
+            (_("Days"), result.days),
+            (_("Baskets, now events"), result.baskets),
+            *((f"  {_('rejected')}: {code}", count) for code, count in result.rejected.most_common()),
+            *((_("Awarded: %(type)s") % {"type": code}, points) for code, points in sorted(result.points.items())),
+            (_("Coupons redeemed"), result.redeemed),
+            *((f"  {_('refused')}: {code}", count) for code, count in result.refused.most_common()),
         ]
         for name, count in rows:
             self.stdout.write(f"{name:<32}{count:>14,}")
-        self.stdout.write(f"{'Seconds':<32}{seconds:>14,.1f}")
+        self.stdout.write(f"{_('Seconds'):<32}{seconds:>14,.1f}")
 
     def _check_books(self) -> None:
         breaks = reports.check_books()
@@ -88,7 +89,7 @@ class Command(BaseCommand):
             self.stderr.write(str(one))
         if breaks:
             sys.exit(1)
-        self.stdout.write("The books agree: trial balance 0, balances = open lots = sum of entries.")
+        self.stdout.write(_("The books agree: trial balance 0, balances = open lots = sum of entries."))
 
 
 def at_least_one(text: str) -> int:
