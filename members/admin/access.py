@@ -161,6 +161,7 @@ def role_name(group: Group) -> str:
     return str(StaffRole(group.name).label) if group.name in StaffRole.values else group.name
 
 
+_WITHOUT_SCREENS = ("contenttypes", "pghistory", "sessions")
 #: Django keeps the names of its four rights in English, in the database.
 _RIGHTS = {"add": _("may add"), "change": _("may change"), "delete": _("may delete"), "view": _("may view")}
 
@@ -171,7 +172,7 @@ class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
     def label_from_instance(self, obj: Any) -> str:
         verb = obj.codename.partition("_")[0]
         right = _RIGHTS[verb] if obj.name.startswith(f"Can {verb} ") and verb in _RIGHTS else now_(obj.name)
-        return f"{obj.content_type} | {right}"
+        return f"{obj.content_type.app_labeled_name.partition(' | ')[0]} | {now_(obj.content_type.name)} | {right}"
 
 
 class RolesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
@@ -184,8 +185,8 @@ class RolesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
 def _named_choices(db_field: Any) -> dict[str, Any]:
     """Choose permissions and roles by names one can read; permissions with what their names need, in one query."""
     if db_field.name == "groups":
-        return {"form_class": RolesField}
-    rights = Permission.objects.select_related("content_type")
+        return {"form_class": RolesField, "widget": UnfoldAdminCheckboxSelectMultipleWidget}
+    rights = Permission.objects.exclude(content_type__app_label__in=_WITHOUT_SCREENS).select_related("content_type")
     return {"form_class": PermissionsField, "queryset": rights}
 
 
@@ -296,7 +297,7 @@ class AccessAttemptAdmin(ReadOnlyAdmin):
     """Sign-ins that failed; deleting one lets the person try again at once."""
 
     list_display = ("tried", "username", "ip_address", "failures_since_start", "path_info")
-    search_fields = ("username__exact", "ip_address__exact")
+    search_fields = ("username",)
     fields = ("attempt_time", "username", "ip_address", "user_agent", "failures_since_start", "path_info")
     ordering = ("-id",)
     tried = moment("attempt_time", _("time"))

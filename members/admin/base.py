@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.options import ActionLocation
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -140,6 +141,7 @@ class ScreenAdmin(_Screen):
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # a count for each choice of each filter is a scan for each
     paginator = BoundedPaginator
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

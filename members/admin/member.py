@@ -70,7 +70,17 @@ def _personal_data(member: Member, *, is_revealed: bool) -> list[tuple[Any, Any]
     return [(Member._meta.get_field(name).verbose_name, values[name]) for name in PERSONAL]  # type: ignore[union-attr]
 
 
-class RevealPage(ActionPage):
+class MemberActionPage(ActionPage):
+    """A page of one action on one member, who is named at its head."""
+
+    @property
+    def subject_label(self) -> str:
+        """The card number and the masked name."""
+        member: Member = self.subject
+        return f"{member.grouped_number} · {member.masked_name}" if member.data_key else member.grouped_number
+
+
+class RevealPage(MemberActionPage):
     """Personal data in the clear, once, for a reason that is kept."""
 
     title = _("Show personal data")
@@ -122,7 +132,7 @@ class EnrolPage(ActionPage):
         return reverse("admin:members_member_change", args=[self.enrolled.pk])
 
 
-class EditPage(ActionPage):
+class EditPage(MemberActionPage):
     """A changed profile; seeing the form is reading personal data and is written down as such."""
 
     title = _("Change the profile")
@@ -158,7 +168,7 @@ class EditPage(ActionPage):
         return _("The profile is changed.")
 
 
-class StandingPage(ActionPage):
+class StandingPage(MemberActionPage):
     """A membership suspended, reinstated or closed, with the reason."""
 
     form_class = ReasonForm
@@ -177,7 +187,7 @@ class StandingPage(ActionPage):
         return self.told
 
 
-class TierPage(ActionPage):
+class TierPage(MemberActionPage):
     """Another tier, given by hand."""
 
     title = _("Change the tier")

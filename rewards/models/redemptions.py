@@ -147,7 +147,7 @@ class Redemption(MemberOwned):
         )  # fmt: skip
 
     def __str__(self) -> str:
-        return f"{self.reward_id} × {self.quantity} ({self.get_state_display()})"
+        return f"{self.get_kind_display()} × {self.quantity} ({self.get_state_display()})"
 
     @property
     def grouped_pickup_code(self) -> str:

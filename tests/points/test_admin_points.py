@@ -197,14 +197,13 @@ def test_a_reference_finds_what_it_made_whichever_source_sent_it(clerk: Client, 
     assert [(row.source, row.reference) for row in found] == [("shop", "only-shop")]
 
 
-@pytest.mark.parametrize("model", ["event", "entry", "lot", "balance", "hold", "draw"])
-@pytest.mark.parametrize("term", ["#1", "#x", "#999999999999999999999999", "%", "'", "\x00", "no such thing"])
-def test_no_search_breaks_a_list(clerk: Client, member: Member, model: str, term: str) -> None:
+@pytest.mark.parametrize("model", ["event", "entry", "lot", "balance", "hold", "draw", "reference"])
+def test_no_search_breaks_a_list(auditor: Client, member: Member, model: str) -> None:
     give(member, 10)
+    address = reverse(f"admin:points_{model}_changelist")
 
-    response = clerk.get(reverse(f"admin:points_{model}_changelist"), {"q": term})
-
-    assert response.status_code in (200, 302)
+    for term in ("#1", "#x", "#999999999999999999999999", "%", "'", "\x00", "no such thing"):
+        assert auditor.get(address, {"q": term}).status_code in (200, 302), term
 
 
 def test_a_members_rows_are_narrowed_by_card_number_and_by_day(clerk: Client, member: Member) -> None:
