@@ -110,8 +110,7 @@ def test_a_superuser_truncates_nothing_the_books_stand_on(member: Member, table:
 def test_a_member_with_books_cannot_be_deleted_nor_a_point_type_nor_a_rule_that_gave(member: Member) -> None:
     for table in ("members_member", "points_pointtype", "points_earningrule"):
         with nothing_changes(), pytest.raises(IntegrityError), transaction.atomic():
-            execute(f"DELETE FROM {table}")
-            execute("SET CONSTRAINTS ALL IMMEDIATE")
+            execute(f"DELETE FROM {table}; SET CONSTRAINTS ALL IMMEDIATE")
 
 
 @pytest.mark.parametrize("model", [Entry, Draw, Event, Reference, Lot, Balance, RuleUsage, RuleBudget])

@@ -1,0 +1,220 @@
+"""Batches, nights and single writes side by side: nobody waits for ever, and the books are those of some order."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from random import Random
+
+import pytest
+from django.db import connection, transaction
+
+from members.models import Member
+from points import reports
+from points.actions import adjusting, holding, refunding, spending
+from points.actions.awarding import EventResult
+from points.explanations import explain
+from points.models import DailyStatistic, Entry, Event, JobRun
+from tests.points.factories import (
+    AT,
+    SOURCE,
+    TESTER,
+    RuleFactory,
+    accounts,
+    balance,
+    buy,
+    event,
+    expiring_lot,
+    give,
+    multiplier,
+    new_member,
+    new_reference,
+    night,
+    take,
+)
+
+from .racing import at_once, codes, winners
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_overlapping_batches_in_opposite_order_do_not_deadlock_and_count_each_event_once() -> None:
+    RuleFactory.create(code="base", cap_day=10_000)
+    RuleFactory.create(code="scarce", budget=100_000, is_base=False)
+    members = [new_member() for _ in range(8)]
+    events = [event(members[n % 8], n % 13 + 1) for n in range(240)]
+
+    results = at_once(
+        [
+            lambda: take(events),
+            lambda: take(events[::-1]),
+            lambda: take(events[120:]),
+            lambda: take(events[:120][::-1]),
+        ]
+    )
+
+    answers: list[EventResult] = [one for batch in winners(results) for one in batch]
+    assert len(answers) == 720
+    by_status = {status: sum(one.status == status for one in answers) for status in ("accepted", "replayed")}
+    assert by_status == {"accepted": 240, "replayed": 480}
+    for place, member in enumerate(members):
+        assert balance(member).available == 2 * sum(n % 13 + 1 for n in range(240) if n % 8 == place)
+    assert not reports.check_books()
+
+
+def test_refunds_and_awards_that_share_budgets_do_not_deadlock() -> None:
+    RuleFactory.create(code="a", budget=10**6)
+    RuleFactory.create(code="b", budget=10**6, is_base=False)
+    multiplier("2", code="c", budget=10**6)
+    members = [new_member() for _ in range(4)]
+    bought = [[buy(member, 10) for _ in range(6)] for member in members]
+
+    def refund_all(purchases: list[Event]) -> None:
+        for one in purchases:
+            refunding.refund(event=one, source=SOURCE, reference=f"b-{one.pk}", occurred_at=AT, actor=TESTER, at=AT)
+
+    def buy_some(member: Member) -> None:
+        for _ in range(6):
+            take(event(member, 10))
+
+    works: list[Callable[[], None]] = [lambda one=one: refund_all(one) for one in bought]  # type: ignore[misc]
+    works += [lambda one=one: buy_some(one) for one in members]  # type: ignore[misc]
+    results = at_once(works)
+
+    assert codes(results) == []
+    assert [balance(one).available for one in members] == [180] * 4
+    assert not reports.check_books()
+
+
+def test_one_night_twice_at_once_is_one_night() -> None:
+    members = [new_member() for _ in range(40)]
+    for member in members:
+        give(member, 5)
+        expiring_lot(member, 10, date(2026, 3, 10))
+    holding.hold(member=members[0], points=3, source=SOURCE, reference="h", actor=TESTER, at=AT)
+
+    at_once([lambda: night(date(2026, 3, 10))] * 3)
+
+    assert Entry.objects.filter(kind="expiry").count() == 40
+    assert {str(accounts(one)) for one in members} == {"{'available': 5, 'issued': 15, 'expired': 10}"}
+    assert JobRun.objects.get().state == "done"
+    told = DailyStatistic.objects.filter(day=date(2026, 3, 10), kind="accrual")
+    assert [(one.entries, one.points) for one in told] == [(40, 400)]
+    assert not reports.check_books()
+
+
+def test_the_night_and_the_day_side_by_side() -> None:
+    """Spending what is about to expire while the night takes it: one of them gets each point."""
+    members = [new_member() for _ in range(12)]
+    for member in members:
+        expiring_lot(member, 10, date(2026, 3, 10))
+
+    def spend_all() -> list[bool]:
+        done = []
+        for member in members:
+            try:
+                spending.spend(member=member, points=10, source=SOURCE, reference="s", actor=TESTER, at=AT)
+                done.append(True)
+            except spending.InsufficientPoints:
+                done.append(False)
+        return done
+
+    spent, _closed = at_once([spend_all, lambda: [bool(night(date(2026, 3, 10)))]])
+
+    assert isinstance(spent, list)
+    for member, was_spent in zip(members, spent, strict=True):
+        assert accounts(member) == {"issued": 10, "redeemed" if was_spent else "expired": 10}
+    assert not reports.check_books()
+
+
+def test_a_random_day_of_many_tills_leaves_the_books_in_order() -> None:
+    RuleFactory.create(code="base", cap_day=400, budget=5_000)
+    RuleFactory.create(code="later", pending_days=1, is_base=False)
+    members = [new_member() for _ in range(3)]
+    for member in members:
+        give(member, 50)
+
+    def till(seed: int) -> int:
+        dice, bought, held, refused = Random(seed), [], [], 0
+        for _ in range(30):
+            member = dice.choice(members)
+            points = dice.randint(1, 30)
+            common = {"source": f"till-{seed}", "reference": new_reference(f"t{seed}"), "actor": TESTER, "at": AT}
+            try:
+                match dice.randrange(6):
+                    case 0 | 1:
+                        batch = [event(dice.choice(members), dice.randint(1, 40)) for _ in range(dice.randint(1, 20))]
+                        for one, result in zip(batch, take(batch, source=f"till-{seed}"), strict=True):
+                            bought.append(Event.objects.get(member_id=one.member_id, id=result.event_id))
+                    case 2:
+                        spending.spend(member=member, points=points, **common)
+                    case 3:
+                        held.append(holding.hold(member=member, points=points, **common).hold)
+                    case 4 if held:
+                        close = dice.choice([holding.capture, holding.void])
+                        close(hold=held.pop(), **common)
+                    case 5 if bought:
+                        refunding.refund(event=bought.pop(), occurred_at=AT, **common)
+                    case _:
+                        adjusting.adjust(member=member, points=points, credit=False, reason="r", **common)
+            except spending.InsufficientPoints:
+                refused += 1
+        return refused
+
+    results = at_once([lambda seed=seed: till(seed) for seed in range(4)])  # type: ignore[misc]
+
+    assert codes(results) == []
+    assert not reports.check_books()
+    assert all(line.total == 0 for line in reports.trial_balance())
+
+
+@pytest.mark.xfail(strict=True, reason="event ids are drawn before the member is locked, and explanations count by id")
+def test_an_event_that_waited_for_its_reference_is_explained_as_it_was_awarded() -> None:
+    RuleFactory.create(cap_lifetime=100)
+    member = new_member()
+    slow, fast = event(member, 70), event(member, 80)
+
+    with transaction.atomic():
+        with connection.cursor() as cursor:  # somebody takes the slow one's reference and thinks again
+            cursor.execute(
+                "SELECT points_claim(%s, 'event', %s, %s, %s, 0)", [SOURCE, slow.reference, member.pk, b"another"]
+            )
+
+        def rival() -> EventResult:
+            from time import sleep
+
+            while True:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'")
+                    if cursor.fetchone()[0]:
+                        break
+                sleep(0.01)
+            (result,) = take(fast)
+            release.set()
+            return result
+
+        from threading import Event as Signal
+        from threading import Thread
+
+        release = Signal()
+        results: list[object] = []
+        thread = Thread(target=lambda: results.extend(at_once([lambda: take(slow)[0], rival])))
+        thread.start()
+        release.wait(20)
+        transaction.set_rollback(True)
+    thread.join(20)
+
+    assert balance(member).available == 100
+    for kept in Event.objects.all():
+        given = sum(Entry.objects.of_event(kept).values_list("points", flat=True))
+        assert sum(one.points for one in explain(event=kept)) == given
+
+
+def test_a_day_closed_by_two_hands_with_work_between_is_the_same_day() -> None:
+    member = new_member()
+    expiring_lot(member, 10, date(2026, 3, 10))
+    night(date(2026, 3, 10))
+    give(member, 7, at=AT + timedelta(days=1))
+
+    at_once([lambda: night(date(2026, 3, 10)), lambda: night(date(2026, 3, 11))])
+
+    assert accounts(member) == {"issued": 17, "available": 7, "expired": 10}
+    assert sorted(JobRun.objects.values_list("state", flat=True)) == ["done", "done"]
