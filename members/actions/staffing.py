@@ -34,6 +34,7 @@ PERMISSIONS: dict[StaffRole, tuple[str, ...]] = {
         "points.*earningrule",
         "points.*pointtype",
         "points.propose_adjustment",
+        "members.export_members",
         "points.export_books",
         "rewards.*",
     ),
@@ -43,7 +44,13 @@ PERMISSIONS: dict[StaffRole, tuple[str, ...]] = {
         "members.read_personal_data",
         "points.approve_adjustment",
     ),
-    StaffRole.AUDITOR: ("members.view_*", "points.view_*", "points.export_books", "rewards.view_*"),
+    StaffRole.AUDITOR: (
+        "members.view_*",
+        "members.export_members",
+        "points.view_*",
+        "points.export_books",
+        "rewards.view_*",
+    ),
     StaffRole.OPERATOR: (
         "members.view_client",
         "members.add_client",

@@ -18,6 +18,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from members.actions import auditing, enrolling, updating
 from members.actions.profiles import Profile
 from members.admin.base import ActionPage, AdminPage, DayFilter, ScreenAdmin, display, moment
+from members.admin.exporting import ExportingAdmin, MemberResource
 from members.admin.forms import EditForm, EnrolForm, ReasonForm, RevealForm, TierForm
 from members.admin.screen import MemberAction, screen
 from members.models import Member, MemberStatus
@@ -260,9 +261,11 @@ screen.actions += [
 
 
 @admin.register(Member)
-class MemberAdmin(ScreenAdmin):
+class MemberAdmin(ExportingAdmin, ScreenAdmin):
     """Members: found by exactly what a person can say about himself."""
 
+    resource_classes = (MemberResource,)
+    export_permission = "members.export_members"
     list_display = ("grouped_number", "shown_name", "shown_phone", "shown_tier", "shown_status", "joined")
     list_display_links = ("grouped_number",)
     list_filter = (

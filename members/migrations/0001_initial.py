@@ -261,6 +261,7 @@ class Migration(migrations.Migration):
                 "permissions": (
                     ("read_personal_data", "Can read personal data in the clear"),
                     ("change_standing", "Can suspend, reinstate and close memberships"),
+                    ("export_members", "Can take lists of members along as files"),
                 ),
                 "default_permissions": ("add", "change", "view"),
             },

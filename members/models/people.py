@@ -131,6 +131,7 @@ class Member(models.Model):
         permissions = (
             ("read_personal_data", _("Can read personal data in the clear")),
             ("change_standing", _("Can suspend, reinstate and close memberships")),
+            ("export_members", _("Can take lists of members along as files")),
         )
         indexes = (
             models.Index(fields=["joined_at"], name="member_joined_at"),

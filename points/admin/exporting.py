@@ -1,54 +1,22 @@
-"""Rows of the books as CSV and XLSX, for whoever may take them out of the house; nothing personal is in them."""
+"""Rows of the books as CSV and XLSX, members named by card number alone."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from import_export import fields
 
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils import timezone
-from import_export import fields, resources
-from import_export.formats.base_formats import CSV, XLSX
-
-from config.lib import actor
-from members.actions import auditing
+from members.admin.exporting import ExportingAdmin, ExportResource
 from points.models import DailyStatistic, Entry, Event
 
-if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin
 
-    class ExportMixin(ModelAdmin[Any]):
-        def get_export_data(self, file_format: Any, request: HttpRequest, queryset: Any, **kwargs: Any) -> Any: ...
-        def get_export_queryset(self, request: HttpRequest) -> Any: ...
-else:
-    from import_export.admin import ExportMixin
+class BookExportingAdmin(ExportingAdmin):
+    """A screen of the books that can be taken along."""
 
-from unfold.contrib.import_export.forms import ExportForm
-
-#: What one file may hold: a spreadsheet opens a million rows, a request must not.
-EXPORT_LIMIT = 100_000
-PERMISSION = "points.export_books"
+    export_permission = "points.export_books"
 
 
-class SafeResource(resources.ModelResource):  # type: ignore[misc]
-    """Rows in which a text from outside is never a formula to the spreadsheet that opens them."""
-
-    def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:
-        value = super().export_field(field, instance, **kwargs)
-        return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
-
-
-class BookResource(SafeResource):
-    """Rows read as a stream, members named by card number."""
-
-    member = fields.Field("member__number", "member")
-
-    def iter_queryset(self, queryset: QuerySet[Any]) -> Iterator[Any]:
-        return queryset.iterator(chunk_size=2_000)
-
-
-class EntryResource(BookResource):
+class EntryResource(ExportResource):
     """Entries."""
 
+    related = ("member", "point_type", "rule")
+    member = fields.Field("member__number", "member")
     point_type = fields.Field("point_type__code", "point_type")
     rule = fields.Field("rule__code", "rule")
 
@@ -77,8 +45,11 @@ class EntryResource(BookResource):
         export_order = fields
 
 
-class EventResource(BookResource):
+class EventResource(ExportResource):
     """Business events, without their attributes, which may hold anything."""
+
+    related = ("member",)
+    member = fields.Field("member__number", "member")
 
     class Meta:
         model = Event
@@ -101,31 +72,9 @@ class EventResource(BookResource):
         export_order = fields
 
 
-class StatisticResource(SafeResource):
+class StatisticResource(ExportResource):
     """Daily statistics."""
 
     class Meta:
         model = DailyStatistic
         exclude = ("id",)
-
-
-class ExportingAdmin(ExportMixin):
-    """A screen whose filtered rows can be taken along as a file; that somebody did is written down."""
-
-    export_form_class = ExportForm
-    export_formats = (CSV, XLSX)
-
-    def has_export_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm(PERMISSION))
-
-    def get_export_queryset(self, request: HttpRequest) -> Any:
-        return super().get_export_queryset(request)[:EXPORT_LIMIT]
-
-    def get_export_data(self, file_format: Any, request: HttpRequest, queryset: Any, **kwargs: Any) -> Any:
-        auditing.record(
-            actor=actor.staff(request.user),
-            action=f"{self.opts.model_name}.exported",
-            details={"filters": request.GET.dict(), "format": file_format.get_title()},
-            at=timezone.now(),
-        )
-        return super().get_export_data(file_format, request, queryset, **kwargs)

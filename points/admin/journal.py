@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from members.admin.base import BoundedChangeList, DayFilter, display, moment, shown_moment
 from members.admin.screen import Cell, Panel
 from points import explanations
-from points.admin.exporting import EventResource, ExportingAdmin
+from points.admin.exporting import BookExportingAdmin, EventResource
 from points.admin.ledger import KIND_LABELS
 from points.admin.reading import (
     LedgerAdmin,
@@ -43,7 +43,7 @@ class EventChangeList(BoundedChangeList):
 
 
 @admin.register(Event)
-class EventAdmin(ExportingAdmin, LedgerAdmin):
+class EventAdmin(BookExportingAdmin, LedgerAdmin):
     """Business facts as they were told, newest first."""
 
     resource_classes = (EventResource,)

@@ -11,7 +11,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 
 from members.admin.base import DayFilter, display, moment, shown_moment
 from members.admin.screen import Cell, Panel
-from points.admin.exporting import EntryResource, ExportingAdmin
+from points.admin.exporting import BookExportingAdmin, EntryResource
 from points.admin.reading import LedgerAdmin, address, count, last_day, link, newest_first, number, references
 from points.models import Account, Draw, Entry, Hold, Lot, RuleUsage
 
@@ -41,7 +41,7 @@ def signed(entry: Entry) -> str:
 
 
 @admin.register(Entry)
-class EntryAdmin(ExportingAdmin, LedgerAdmin):
+class EntryAdmin(BookExportingAdmin, LedgerAdmin):
     """Movements of points, newest first."""
 
     resource_classes = (EntryResource,)

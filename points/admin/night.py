@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from members.admin.base import BoundedChangeList, DayFilter, ReadOnlyAdmin, display, moment
 from members.admin.screen import Panel
-from points.admin.exporting import ExportingAdmin, StatisticResource
+from points.admin.exporting import BookExportingAdmin, StatisticResource
 from points.admin.reading import count, number
 from points.models import DailyStatistic, EarningRule, EntryKind, JobRun, PointType
 
@@ -105,7 +105,7 @@ class KindFilter(DropdownFilter):  # type: ignore[misc]
 
 
 @admin.register(DailyStatistic)
-class DailyStatisticAdmin(ExportingAdmin, ReadOnlyAdmin):
+class DailyStatisticAdmin(BookExportingAdmin, ReadOnlyAdmin):
     """Points by day, type, kind, rule, channel and tier."""
 
     resource_classes = (StatisticResource,)

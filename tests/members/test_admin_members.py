@@ -208,3 +208,16 @@ def test_nobody_deletes_a_member(client: Client, member: Member) -> None:
 
     assert client.post(page_of(member, "delete"), {"post": "yes"}).status_code == 403
     assert Member.objects.count() == 1
+
+
+def test_members_are_taken_along_without_anything_personal(client: Client, member: Member) -> None:
+    client.force_login(staff("auditor", username="ada"))
+    address = reverse("admin:members_member_export")
+
+    response = client.post(address, {"format": "0", "resource": "0"})
+
+    text = text_of(response)
+    assert f"{member.number},active,base" in text
+    assert "王" not in text
+    assert "138" not in text.replace(member.number, "")
+    assert AuditRecord.objects.filter(action="member.exported", actor="staff:ada").count() == 1
