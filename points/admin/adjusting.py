@@ -1,6 +1,6 @@
 """The page on which staff credit or debit a member's points."""
 
-import uuid
+import secrets
 from functools import cached_property
 from typing import Any
 
@@ -46,7 +46,7 @@ class AdjustPage(ActionPage):
         return reverse("admin:members_member_change", args=[self.subject.pk])
 
     def get_initial(self) -> dict[str, Any]:
-        return super().get_initial() | {"reference": f"adjust-{uuid.uuid4().hex}", "direction": "credit"}
+        return super().get_initial() | {"reference": f"adjust-{secrets.token_hex(8)}", "direction": "credit"}
 
     def confirmation(self, form: AdjustForm) -> list[tuple[Any, Any]]:
         chosen, points = form.cleaned_data["point_type"], form.signed_points()
