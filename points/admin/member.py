@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from members.admin.base import shown_day, shown_moment
 from members.admin.screen import Cell, Figure, MemberAction, Panel, screen
@@ -111,7 +112,7 @@ def _usage(request: HttpRequest, member: Member) -> Panel:
         for one in usage
         if _runs(one, today)
     ]
-    headers = (_("rule"), _("period"), _("used"), _("cap"))
+    headers = (_("rule"), pgettext_lazy("of a cap", "period"), _("used"), _("cap"))
     return Panel(_("Caps in the current periods"), headers, rows, _("No cap has counted anything."), slug="usage")
 
 

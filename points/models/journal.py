@@ -4,6 +4,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from members.models import MemberOwned
 from points.querysets import EventQuerySet
@@ -129,7 +130,7 @@ class RuleUsage(MemberOwned):
         LIFETIME = "lifetime", _("Lifetime")
 
     rule = models.ForeignKey(EarningRule, models.PROTECT, verbose_name=_("rule"), db_index=False)
-    period = models.CharField(_("period"), max_length=8, choices=Period)
+    period = models.CharField(pgettext_lazy("of a cap", "period"), max_length=8, choices=Period)
     starts_on = models.DateField(_("starts on"), help_text=_("Local date; 0001-01-01 for the lifetime."))
     points = models.BigIntegerField(_("points"), default=0, db_default=0)
 
