@@ -129,8 +129,9 @@ def _text_problem(event: IncomingEvent) -> tuple[str, str] | None:
 
 
 def _content_problem(event: IncomingEvent) -> tuple[str, str] | None:
-    if event.attributes:
-        size = _json_size(event.attributes) if isinstance(event.attributes, Mapping) else None
+    attributes: Any = event.attributes  # typed, but a client's body may say otherwise
+    if attributes:
+        size = _json_size(attributes) if isinstance(attributes, Mapping) else None
         if size is None:
             return "invalid_attributes", now_("attributes: must be a JSON object without NUL characters.")
         if size > ATTRIBUTES_LIMIT_BYTES:

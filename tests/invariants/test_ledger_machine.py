@@ -39,6 +39,7 @@ from tests.points.factories import (
     event,
     fixed_rule,
     in_utc,
+    kept,
     new_member,
     new_reference,
 )
@@ -64,12 +65,13 @@ def midnight(at: datetime, days: int) -> datetime:
 
 def awards_of(channel: str, yuan: int, at: datetime) -> list[tuple[int, datetime | None, datetime | None]]:
     """What the programme above promises for a purchase: points, end, available at."""
-    return {
+    promised: dict[str, list[tuple[int, datetime | None, datetime | None]]] = {
         "plain": [(yuan, None, None)],
         "short": [(yuan, midnight(at, 5), None)],
         "later": [(yuan, midnight(at, 10), midnight(at, 3))],
         "both": [(yuan, midnight(at, 5), None), (7, midnight(at, 2), midnight(at, 2))],
-    }[channel]
+    }
+    return promised[channel]
 
 
 class Somebody:
@@ -139,12 +141,12 @@ class LedgerMachine(RuleBasedStateMachine):
         incoming = event(one.member, yuan, channel=channel, occurred_at=self.now)
         at = self.now
 
-        def real() -> int | None:
-            return awarding.award(event=incoming, source=SOURCE, actor=TESTER, at=at).event_id
+        def real() -> Event:
+            return kept(one.member, awarding.award(event=incoming, source=SOURCE, actor=TESTER, at=at))
 
         made = self.both(real, lambda: one.book.buy(yuan * 100, awards_of(channel, yuan, at), at))
         assert made
-        one.purchases.append((Event.objects.get(member=one.member, id=made[0]), made[1]))
+        one.purchases.append(made)
 
     @rule(who=st.integers(0, 1), points=small)
     def is_credited(self, who: int, points: int) -> None:

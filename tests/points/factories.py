@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import factory
@@ -128,7 +128,13 @@ def buy(member: Member, /, yuan: int | str | Decimal, *, recorded_at: datetime |
     result = awarding.award(
         event=incoming, source=SOURCE, actor=TESTER, at=recorded_at or max(incoming.occurred_at, AT)
     )
-    return cast(Event, Event.objects.get(member=member, id=result.event_id))
+    return kept(member, result)
+
+
+def kept(member: Member, result: EventResult) -> Event:
+    """The event as the journal kept it."""
+    assert result.event_id is not None, result
+    return Event.objects.get(member=member, id=result.event_id)
 
 
 def earned(incoming: IncomingEvent, *, at: datetime | None = None, point_type: str = "points") -> int:

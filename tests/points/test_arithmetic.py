@@ -192,6 +192,19 @@ def test_a_rule_that_could_not_be_computed_is_refused_by_the_database(columns: d
 
 TIERS = {"base": Fraction(1), "gold": Fraction("1.25"), "black": Fraction("0.333")}
 
+
+def a_real_multiplier(rule: dict[str, Any]) -> dict[str, Any]:
+    """A multiplier is a bonus and more than 1."""
+    if rule["award_kind"] == AwardKind.MULTIPLIER:
+        return {**rule, "is_base": False, "points": rule["points"] + 1}
+    return rule
+
+
+def real_money(fact: dict[str, Any]) -> dict[str, Any]:
+    """An amount has a currency, and without it there is no gross."""
+    return {**fact, "gross_minor": None} if fact["amount_minor"] is None else {**fact, "currency": "CNY"}
+
+
 rules = st.fixed_dictionaries(
     {
         "award_kind": st.sampled_from(AwardKind.values),
@@ -205,12 +218,7 @@ rules = st.fixed_dictionaries(
         "categories": st.sampled_from([[], ["FRUIT"]]),
         "tier_multipliers": st.sampled_from([{}, {"gold": "1.25", "black": "0.333"}]),
     }
-).map(
-    lambda rule: {
-        **rule,
-        **({"is_base": False, "points": rule["points"] + 1} if rule["award_kind"] == "multiplier" else {}),
-    }
-)
+).map(a_real_multiplier)
 facts = st.fixed_dictionaries(
     {
         "amount_minor": st.none() | st.integers(0, 100_000),
@@ -218,19 +226,14 @@ facts = st.fixed_dictionaries(
         "items": st.sampled_from([None, ITEMS]),
         "tier": st.sampled_from(sorted(TIERS)),
     }
-).map(lambda fact: {**fact, **({"gross_minor": None} if fact["amount_minor"] is None else {"currency": "CNY"})})
+).map(real_money)
 
 
 def rounded(exact: Fraction, rounding: str) -> int:
     """A fraction as whole points; half up is away from nought, and nothing here is below it."""
-    whole = exact.numerator // exact.denominator
-    rest = exact - whole
-    return (
-        whole
-        + {Rounding.FLOOR: 0, Rounding.CEIL: int(rest > 0), Rounding.HALF_UP: int(rest >= Fraction(1, 2))}[
-            Rounding(rounding)
-        ]
-    )
+    whole, rest = divmod(exact, 1)
+    more = {Rounding.FLOOR: False, Rounding.CEIL: rest > 0, Rounding.HALF_UP: rest >= Fraction(1, 2)}
+    return whole + more[Rounding(rounding)]
 
 
 def basis_of(rule: EarningRule, fact: dict[str, Any]) -> int:

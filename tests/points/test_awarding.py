@@ -299,7 +299,8 @@ def test_a_preview_stores_nothing_and_refuses_what_the_award_refuses() -> None:
     with nothing_changes():
         (verdict,) = awarding.preview(event=event(member, 10), at=AT)
         assert verdict.points == 10
-        for wrong, code in (({"amount_minor": -1}, "negative_amount"), ({"member_id": 10**12}, "unknown_member")):
+        for name in ("a negative amount", "a stranger"):
+            wrong, code = BAD[name]
             with pytest.raises(EventRejected) as refused:
                 awarding.preview(event=replace(event(member, 10), **wrong), at=AT)
             assert refused.value.code == code

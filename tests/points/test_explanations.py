@@ -21,6 +21,7 @@ from .factories import (
     event,
     fixed_rule,
     growth,
+    kept,
     local,
     multiplier,
     new_member,
@@ -62,10 +63,10 @@ def test_the_preview_is_the_award_is_the_explanation() -> None:
 
         previewed = awarding.preview(event=incoming, at=AT)
         (result,) = take(incoming)
-        kept = Event.objects.get(member=member, id=result.event_id)
+        told = kept(member, result)
 
-        assert facts_of(previewed) == facts_of(explain(event=kept))
-        assert {one.rule_id: one.points for one in previewed if one.points} == given_by(kept)
+        assert facts_of(previewed) == facts_of(explain(event=told))
+        assert {one.rule_id: one.points for one in previewed if one.points} == given_by(told)
 
 
 def test_the_explanation_stands_whatever_happens_to_the_member_later() -> None:
@@ -109,10 +110,10 @@ def test_every_event_of_a_long_list_in_any_order_is_explained() -> None:
 
     results = take(events, at=AT)
 
-    kept = {one.reference: one for one in Event.objects.all()}
+    journal = {one.reference: one for one in Event.objects.all()}
     for incoming, result in zip(events, results, strict=True):
         assert result.reference == incoming.reference
-        assert explained(kept[incoming.reference]) == {award.rule: award.points for award in result.awards}
+        assert explained(journal[incoming.reference]) == {award.rule: award.points for award in result.awards}
 
 
 def test_a_new_version_explains_nothing_of_what_the_old_one_gave() -> None:

@@ -1,5 +1,6 @@
 """Points set aside: captured, voided or timed out, each exactly once."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -209,13 +210,14 @@ def test_other_content_under_a_known_reference_is_a_conflict(member: Member) -> 
     somebody = new_member()
     give(somebody, 100)
 
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: hold(member, 41, reference="h"),
         lambda: hold(member, 40, reference="h", expires_in=timedelta(minutes=1)),
         lambda: hold(somebody, 40, reference="h"),
         lambda: capture(second, 15, reference="c"),
         lambda: capture(first, 16, reference="c"),
-    ):
+    ]
+    for call in calls:
         with nothing_changes(), pytest.raises(ReferenceConflict):
             call()
 

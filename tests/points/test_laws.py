@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
+import pgtrigger
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, models, transaction
 from psycopg.errors import RestrictViolation
@@ -121,7 +123,7 @@ def test_the_orm_writes_nothing_either(member: Member, model: type[models.Model]
     ways: list[Callable[[], object]] = [
         row.save,
         lambda: rows.update(**{row._meta.pk.attname: row.pk}),
-        lambda: rows._raw_delete(using="default"),  # type: ignore[attr-defined]
+        lambda: rows._raw_delete(using="default"),
         lambda: model._default_manager.bulk_create([model()]),
     ]
     for write in ways:
@@ -338,7 +340,7 @@ def test_a_rule_that_has_been_in_force_is_not_rewritten(change: str, status: str
 
 def test_a_rule_in_force_is_renamed_and_ended_and_a_draft_is_anybodys(member: Member) -> None:
     rule = EarningRule.objects.get()
-    rule.name_en, rule.valid_until, rule.status = "Another name", local(2030, 1, 1), "retired"
+    rule.name, rule.valid_until, rule.status = "Another name", local(2030, 1, 1), "retired"
     rule.save()
     draft = RuleFactory.create(code="draft", status="draft")
     draft.points = 5
@@ -346,3 +348,36 @@ def test_a_rule_in_force_is_renamed_and_ended_and_a_draft_is_anybodys(member: Me
     draft.delete()
 
     assert accounts(member) == {"issued": 110, "available": 80, "redeemed": 30}
+
+
+def test_the_switch_of_the_trigger_library_switches_nothing_off(member: Member) -> None:
+    names = "SELECT array_agg(tgname)::text FROM pg_trigger WHERE NOT tgisinternal"
+    execute(f"SELECT set_config('pgtrigger.ignore', ({names}), true)")
+
+    with refused("ledger_append_only"):
+        execute("UPDATE points_entry SET points = points + 1")
+    with refused("ledger_written_by_function"):
+        execute("UPDATE points_balance SET available = available + 1, issued = issued + 1")
+    with pgtrigger.ignore(), refused("ledger_append_only"):
+        execute("DELETE FROM points_draw")
+
+
+def test_two_versions_of_one_rule_are_never_in_force_together() -> None:
+    first = RuleFactory.create(code="twice", valid_until=None)
+
+    with refused("earningrule_one_version_at_a_time"):
+        RuleFactory.create(code="twice", version=2, valid_from=first.valid_from, valid_until=None)
+
+
+@pytest.mark.parametrize(
+    "expiry",
+    [
+        {"expiry_policy": "year_end", "expiry_value": 9_000},
+        {"expiry_policy": "months_end", "expiry_value": 1_201},
+        {"expiry_policy": "fixed_date", "expiry_on": date(9999, 12, 31)},
+    ],
+    ids=lambda expiry: str(expiry["expiry_policy"]),
+)
+def test_no_rule_promises_points_beyond_what_a_calendar_holds(expiry: dict[str, Any]) -> None:
+    with refused("earningrule_expiry_in_reach"):
+        RuleFactory.create(code="forever", **expiry)

@@ -1,11 +1,12 @@
 """When points become available and when they end: always at the end of a local day."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from points import reports
+from points.calendar import end_of
 from points.models import ExpiryPolicy, Lot
 
 from .factories import (
@@ -60,8 +61,7 @@ def test_points_are_good_until_a_local_day_is_over(
     take(event(member, occurred_at=earned_at), at=max(earned_at, AT))
 
     lot = Lot.objects.get(member=member)
-    expected = good_until and local(*(good_until + timedelta(days=1)).timetuple()[:3])
-    assert lot.expires_at == (expected and in_utc(expected))
+    assert lot.expires_at == (in_utc(end_of(good_until)) if good_until else None)
     (line,) = reports.balances(member=member, at=earned_at)
     assert [(one.on, one.points) for one in line.expiring] == ([(good_until, 10)] if good_until else [])
 

@@ -1,6 +1,6 @@
 """Refunds take back what was earned and give back what was spent; any split of them ends at the same books."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -41,6 +41,7 @@ from .factories import (
     growth,
     history,
     in_utc,
+    kept,
     local,
     lots,
     multiplier,
@@ -108,8 +109,8 @@ def test_a_whole_refund_takes_back_all_that_was_earned(member: Member) -> None:
         ("clawback", "available", "issued", 200),
     ]
     assert accounts(member) == accounts(member, "growth") == {}
-    kept = Event.objects.get(member=member, id=refunded.event_id)
-    assert (kept.type, kept.refund_of, kept.amount_minor, kept.currency) == ("refund", bought.pk, 10_000, "CNY")
+    told = Event.objects.get(member=member, id=refunded.event_id)
+    assert (told.type, told.refund_of, told.amount_minor, told.currency) == ("refund", bought.pk, 10_000, "CNY")
 
 
 def test_what_is_kept_of_an_award_is_in_proportion_rounded_down(member: Member) -> None:
@@ -348,7 +349,7 @@ def test_a_refund_is_not_refunded_and_what_is_not_there_neither(member: Member) 
 def test_an_event_without_money_is_refunded_whole_or_not_at_all_and_once(member: Member) -> None:
     fixed_rule(100, event_types=["referral"])
     (result,) = take(event(member, type="referral"))
-    invited = Event.objects.get(member=member, id=result.event_id)
+    invited = kept(member, result)
 
     with nothing_changes(), pytest.raises(EventWithoutAmount):
         refund(invited, 1)
@@ -377,11 +378,12 @@ def test_the_same_refund_again_is_the_first_one_and_another_is_a_conflict(member
         again = refund(bought, 30, reference="back", at=AT + timedelta(days=3))
     assert (again.event_id, again.replayed) == (first.event_id, True)
     assert [one.pk for one in again.entries] == [one.pk for one in first.entries]
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: refund(bought, 31, reference="back"),
         lambda: refund(bought, reference="back"),
         lambda: refund(other, 30, reference="back"),
-    ):
+    ]
+    for call in calls:
         with nothing_changes(), pytest.raises(ReferenceConflict):
             call()
 

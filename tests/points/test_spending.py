@@ -290,7 +290,7 @@ def _expiry(member: Member) -> int:
 
 
 def _accrual(member: Member) -> int:
-    return int(Entry.objects.filter(member=member).first().pk)
+    return int(Entry.objects.get(member=member).pk)
 
 
 @pytest.mark.parametrize("other", [_hold, _debit, _expiry, _accrual])
