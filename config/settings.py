@@ -380,6 +380,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(day_of_week="sun", hour=LAUREL_CLOSE_HOUR_UTC, minute=45),
     },
     "expire_coupons": {"task": "rewards.expire_coupons", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=30)},
+    "void_stale_holds": {
+        "task": "points.void_stale_holds",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 300},
+    },
     "close_day": {"task": "points.close_day", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=0)},
 }
 

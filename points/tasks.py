@@ -3,7 +3,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from points import closing, reports
+from config.lib import actor
+from points import batches, closing, reports
 
 
 @shared_task(name="points.close_day")
@@ -17,3 +18,9 @@ def check_all_books() -> None:
     """Look at every row of the books, which a night does only for its own day; a break fails the task by name."""
     if breaks := reports.check_books():
         raise closing.BooksBroken(breaks="; ".join(str(one) for one in breaks[:5]))
+
+
+@shared_task(name="points.void_stale_holds")
+def void_stale_holds() -> dict[str, int]:
+    """Give back the points of holds whose time is over, minutes after it and not only at night."""
+    return batches.void_stale_holds(at=timezone.now(), actor=actor.system("holds"))

@@ -124,8 +124,9 @@ def capture(
     event_id: int | None = None,
     note: str = "",
 ) -> Held:
-    """Spend held points; a partial capture releases the rest to its lots.
+    """Spend held points before their time is over; a partial capture releases the rest to its lots.
 
+    Points captured for an event come back when the event is refunded.
     Raises PointsOutOfRange, HoldExceeded, HoldClosed, ReferenceConflict.
     """
     wanted = hold.points if points is None else points
@@ -177,14 +178,16 @@ def _close(
         )
         if holder is None:
             raise ReferenceConflict(reference=reference)
-        won = Hold.objects.filter(member_id=hold.member_id, id=hold.pk, status=HoldStatus.HELD).update(
-            status=status, captured=captured, closed_at=at
-        )
+        standing = Hold.objects.filter(member_id=hold.member_id, id=hold.pk, status=HoldStatus.HELD)
+        if operation == Operation.CAPTURE:
+            standing = standing.filter(expires_at__gt=at)
+        won = standing.update(status=status, captured=captured, closed_at=at)
         current = Hold.objects.get(member_id=hold.member_id, id=hold.pk)
         if not won:
             if _was_closed_by(current, status, captured, source, reference):
                 return Held(current, replayed=True)
-            raise HoldClosed(status=current.get_status_display())
+            late = current.status == HoldStatus.HELD  # its time is over, and nobody has released it yet
+            raise HoldClosed(status=HoldStatus.EXPIRED.label if late else current.get_status_display())
         write(current)
         return Held(current, replayed=False)
 

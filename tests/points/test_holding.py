@@ -5,9 +5,10 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from members.models import Member
-from points import batches, reports
+from points import batches, reports, tasks
 from points.actions import holding, spending
 from points.actions.holding import Held, HoldClosed, HoldExceeded, HoldTooLong
 from points.actions.posting import (
@@ -292,3 +293,27 @@ def test_a_captured_hold_can_be_returned_up_to_what_was_captured(member: Member)
     back(15)
     assert accounts(member) == {"issued": 100, "available": 100}
     assert not reports.check_books()
+
+
+def test_a_hold_is_not_captured_once_its_time_is_over(member: Member) -> None:
+    late = hold(member, 40, expires_in=timedelta(seconds=1)).hold
+    kept = hold(member, 10, expires_in=timedelta(seconds=2)).hold
+
+    with nothing_changes(), pytest.raises(HoldClosed) as refusal:
+        capture(late, at=AT + timedelta(seconds=1))
+
+    assert refusal.value.facts == {"status": "Timed out"}
+    first = capture(kept, reference="c", at=AT + timedelta(seconds=1))
+    again = capture(kept, reference="c", at=AT + timedelta(hours=6))
+    assert (first.replayed, again.replayed, again.hold.captured) == (False, True, 10)
+
+
+def test_the_beat_releases_what_timed_out(member: Member) -> None:
+    stale = hold(member, 40, expires_in=timedelta(hours=1)).hold  # long ago by the task's clock
+
+    assert tasks.void_stale_holds() == {"holds": 1}
+
+    stale.refresh_from_db()
+    assert stale.status == HoldStatus.EXPIRED
+    beat = settings.CELERY_BEAT_SCHEDULE["void_stale_holds"]
+    assert beat["task"] == tasks.void_stale_holds.name
