@@ -129,6 +129,8 @@ class Book:
     def capture(self, hold: Hold, points: int, at: datetime) -> None:
         if points > hold.points:
             raise Refused("hold_exceeded")
+        if hold.deadline <= at:
+            raise Refused("hold_closed")
         self._close(hold)
         self.held -= points
         self.redeemed += points

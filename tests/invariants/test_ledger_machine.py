@@ -1,6 +1,6 @@
 """Random histories on the real database beside a reference in Python: after every step both say the same.
 
-`LAUREL_MACHINE_EXAMPLES` and `LAUREL_MACHINE_STEPS` make it longer than a test run wants.
+`LAUREL_EXAMPLES=10` walks ten times as many, `LAUREL_STEPS=100` longer ones.
 """
 
 import os
@@ -37,6 +37,7 @@ from tests.points.factories import (
     RuleFactory,
     accounts,
     event,
+    examples,
     fixed_rule,
     in_utc,
     kept,
@@ -250,8 +251,8 @@ def test_any_history_ends_where_the_reference_ends() -> None:
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=int(os.environ.get("LAUREL_MACHINE_EXAMPLES", "15")),
-            stateful_step_count=int(os.environ.get("LAUREL_MACHINE_STEPS", "30")),
+            max_examples=examples(15),
+            stateful_step_count=int(os.environ.get("LAUREL_STEPS", "30")),
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -1,5 +1,6 @@
 """Nouns of the points app for every test. History is made by actions: no balance is ever written by hand."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -199,6 +200,11 @@ def lots(member: Member) -> list[tuple[int, datetime | None]]:
 def night(business_date: date, *, at: datetime | None = None) -> list[StepReport]:
     """Close a business date, in the small hours of the next day unless told otherwise."""
     return close(business_date=business_date, at=at or local(*business_date.timetuple()[:3], 2) + timedelta(days=1))
+
+
+def examples(usual: int) -> int:
+    """How many random examples a property wants: the usual number, times LAUREL_EXAMPLES for a long run."""
+    return max(1, int(usual * float(os.environ.get("LAUREL_EXAMPLES", "1"))))
 
 
 _LEDGER_TABLES = ("entry", "lot", "draw", "balance", "event", "reference", "hold", "ruleusage", "rulebudget")

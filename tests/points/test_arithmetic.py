@@ -17,6 +17,7 @@ from .factories import (
     RuleFactory,
     earned,
     event,
+    examples,
     fixed_rule,
     growth,
     multiplier,
@@ -290,7 +291,7 @@ def oracle(made: list[EarningRule], fact: dict[str, Any]) -> dict[int, int]:
     return {rule: points for rule, points in given.items() if points}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=st.lists(rules, min_size=1, max_size=5), fact=facts)
 def test_any_rules_give_any_event_what_a_plain_reading_says(drawn: list[dict[str, Any]], fact: dict[str, Any]) -> None:
     with transaction.atomic():

@@ -24,6 +24,7 @@ from .factories import (
     buy,
     earned,
     event,
+    examples,
     fixed_rule,
     local,
     multiplier,
@@ -191,7 +192,7 @@ def usage() -> tuple[set[Any], set[Any]]:
     return set(used), set(RuleBudget.objects.filter(used__gt=0).values_list("rule_id", "used"))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=st.lists(capped_rules, min_size=1, max_size=3), bought=purchases, cuts=st.sets(st.integers(1, 11)))
 def test_one_by_one_in_batches_and_at_once_give_what_a_greedy_reading_gives(
     drawn: list[dict[str, Any]], bought: list[tuple[int, int, datetime, str]], cuts: set[int]

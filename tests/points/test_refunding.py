@@ -36,6 +36,7 @@ from .factories import (
     balance,
     buy,
     event,
+    examples,
     fixed_rule,
     give,
     growth,
@@ -438,7 +439,7 @@ def parts_of(total: int, cuts: list[int]) -> list[int]:
     return [end - start for start, end in pairwise(edges)]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_split_in_any_order_ends_at_the_same_books(data: st.DataObject) -> None:
     """Parts by amount and by item, shuffled, up to some sum: the same as that sum at once."""
@@ -493,7 +494,7 @@ def test_thirds_of_an_item_add_up_to_the_whole_of_it(member: Member) -> None:
     assert balance(member).available == 1 + 1
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     food=st.integers(1, 2_000),
     toys=st.integers(1, 2_000),
