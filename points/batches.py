@@ -1,5 +1,6 @@
 """Writes over many rows: each one statement or a run of bounded ones, safe to kill anywhere and to run again."""
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -8,14 +9,19 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from config.lib.actor import Actor, system
+from config.lib.errors import DomainError
 from config.lib.sql import read
 from points.actions import holding
 from points.calendar import end_of, start_of
 from points.models import Hold, HoldStatus, JobRun
 
+logger = logging.getLogger(__name__)
+
 SQL = Path(__file__).parent / "sql"
 #: Members and types per sweep: locks last a fraction of a second.
 CHUNK = 2_000
+#: Closed days that a night looks at again for bookings that came after their close.
+DAYS_LOOKED_AT = 7
 
 Progress = Callable[[int], None]
 
@@ -67,8 +73,8 @@ def _due(condition: str, cutoff: datetime) -> Iterator[tuple[list[int], list[int
 
 
 def void_stale_holds(*, at: datetime, actor: Actor, progress: Progress | None = None) -> dict[str, int]:
-    """Give back the points of holds whose time is over."""
-    voided = 0
+    """Give back the points of holds whose time is over; one that cannot be voided is counted and stops no other."""
+    voided = failed = 0
     for hold in Hold.objects.stale(at).order_by("id").iterator(chunk_size=CHUNK):
         try:
             holding.void(
@@ -76,10 +82,14 @@ def void_stale_holds(*, at: datetime, actor: Actor, progress: Progress | None = 
             )
         except holding.HoldClosed:
             continue  # captured or voided a moment ago
+        except DomainError:
+            logger.exception("hold %s is over and cannot be voided", hold.pk)
+            failed += 1
+            continue
         voided += 1
         if progress:
             progress(1)
-    return {"holds": voided}
+    return {"holds": voided, "failed": failed}
 
 
 def raise_tiers(*, actor: Actor) -> dict[str, int]:
@@ -114,10 +124,34 @@ def roll_up(*, business_date: date) -> dict[str, int]:
         "zone": settings.TIME_ZONE,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        # Two runs of one night wait for each other here.
-        JobRun.objects.select_for_update().filter(job="close", business_date=business_date).first()
+        # Two runs of one night wait for each other here, and so do two days that touch the same member months.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('points.roll_up'))")
         cursor.execute("DELETE FROM points_dailystatistic WHERE day = %(day)s", bounds)
         cursor.execute(read(SQL / "daily_statistics.sql"), bounds)
         statistics = cursor.rowcount
         cursor.execute(read(SQL / "member_months.sql"), bounds)
         return {"statistics": statistics, "member_months": cursor.rowcount}
+
+
+def roll_up_earlier(*, business_date: date) -> dict[str, int]:
+    """Roll up again the last closed days before the business date whose statistics lack entries booked after all."""
+    days = _closed_before(business_date)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT d.day FROM unnest(%s::date[], %s::timestamptz[], %s::timestamptz[]) AS d (day, starts_at, ends_at)
+            WHERE (SELECT count(*) FROM points_entry e WHERE e.recorded_at >= d.starts_at AND e.recorded_at < d.ends_at)
+                <> (SELECT coalesce(sum(s.entries), 0) FROM points_dailystatistic s WHERE s.day = d.day)
+            ORDER BY d.day
+            """,
+            [days, [start_of(day) for day in days], [end_of(day) for day in days]],
+        )
+        late = [day for (day,) in cursor.fetchall()]
+    for day in late:
+        roll_up(business_date=day)
+    return {"earlier_days": len(late)}
+
+
+def _closed_before(business_date: date) -> list[date]:
+    done = JobRun.objects.filter(job="close", state=JobRun.State.DONE, business_date__lt=business_date)
+    return list(done.order_by("-business_date").values_list("business_date", flat=True)[:DAYS_LOOKED_AT])

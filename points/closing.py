@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Max
+from django.db import transaction
+from django.db.models import Min
 from django.utils.translation import gettext_lazy as _
 
 from config.lib.actor import system
@@ -13,10 +14,11 @@ from config.lib.errors import DomainError
 from points import batches, reports
 from points.actions import referring
 from points.calendar import local_date, start_of
-from points.models import JobRun
+from points.models import Hold, JobRun
 
 JOB = "close"
 ACTOR = system("close")
+DAYS_MADE_UP_FOR = 366
 
 
 class DayNotOver(DomainError):
@@ -55,9 +57,13 @@ def steps(
         ("expire", lambda: batches.expire(business_date=business_date, at=at, progress=told("expire"))),
         ("referrals", lambda: referring.convert_referrals(actor=ACTOR, at=at)),
         ("tiers", lambda: batches.raise_tiers(actor=ACTOR)),
-        ("roll_up", lambda: batches.roll_up(business_date=business_date)),
-        ("check_books", lambda: _reconcile(business_date)),
+        ("roll_up", lambda: _roll_up(business_date)),
+        ("check_books", lambda: _reconcile(business_date, at)),
     ]
+
+
+def _roll_up(business_date: date) -> dict[str, int]:
+    return batches.roll_up(business_date=business_date) | batches.roll_up_earlier(business_date=business_date)
 
 
 def close(*, business_date: date, at: datetime, progress: Progress | None = None) -> list[StepReport]:
@@ -89,29 +95,37 @@ def close(*, business_date: date, at: datetime, progress: Progress | None = None
 
 def _note(run: JobRun, name: str, counts: dict[str, int], at: datetime) -> None:
     """Keep the largest count seen of a step: a second run finds nothing to do and must not hide what the first did."""
-    run.refresh_from_db(fields=["counts"])
-    before: dict[str, Any] = run.counts.get(name, {})
-    run.counts[name] = {key: max(value, before.get(key, 0)) for key, value in counts.items()}
-    run.watermark = {"step": name, "at": at.isoformat()}
-    run.save(update_fields=["counts", "watermark"])
+    with transaction.atomic():
+        noted = JobRun.objects.select_for_update().get(pk=run.pk)
+        before: dict[str, Any] = noted.counts.get(name, {})
+        noted.counts[name] = {key: max(value, before.get(key, 0)) for key, value in counts.items()}
+        noted.watermark = {"step": name, "at": at.isoformat()}
+        noted.save(update_fields=["counts", "watermark"])
 
 
-def _reconcile(business_date: date) -> dict[str, int]:
+def _reconcile(business_date: date, at: datetime) -> dict[str, int]:
+    """Check the books of the day's members; holds that should be closed and are not are told, but break no books."""
     members = reports.members_booked_on(business_date)
     breaks = reports.check_books(members=members, since=start_of(business_date)) if members else []
     if breaks:
         raise BooksBroken(breaks="; ".join(str(one) for one in breaks[:5]))
-    return {"members": len(members), "breaks": 0}
+    return {"members": len(members), "breaks": 0, "stale_holds": Hold.objects.stale(at).count()}
 
 
 def close_due(*, at: datetime, progress: Progress | None = None) -> list[date]:
     """Close every day that is over and not closed, oldest first; a fresh programme begins with yesterday."""
-    yesterday = local_date(at) - timedelta(days=1)
-    last = JobRun.objects.filter(job=JOB, state=JobRun.State.DONE).aggregate(last=Max("business_date"))["last"]
-    day = max(last + timedelta(days=1), yesterday - timedelta(days=60)) if last else yesterday
     closed = []
-    while day <= yesterday:
+    for day in _open_days(local_date(at) - timedelta(days=1)):
         close(business_date=day, at=at, progress=progress)
         closed.append(day)
-        day += timedelta(days=1)
     return closed
+
+
+def _open_days(yesterday: date) -> list[date]:
+    """Return the days since the first night, a year back at most, that no night has closed."""
+    runs = JobRun.objects.filter(job=JOB)
+    first = runs.aggregate(first=Min("business_date"))["first"] or yesterday
+    days = min(max((yesterday - first).days + 1, 0), DAYS_MADE_UP_FOR)
+    done = set(runs.filter(state=JobRun.State.DONE).values_list("business_date", flat=True))
+    every = (yesterday - timedelta(days=ago) for ago in reversed(range(days)))
+    return [day for day in every if day not in done]

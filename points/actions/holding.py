@@ -141,7 +141,7 @@ def capture(
             rest = current.points - wanted
             post(_from_held(current, "release", "available", rest, source, reference, actor, at, None, ""))
 
-    return _close(hold, Operation.CAPTURE, HoldStatus.CAPTURED, wanted, source, reference, at, write)
+    return _close(hold, Operation.CAPTURE, HoldStatus.CAPTURED, wanted, source, reference, at, write, event_id)
 
 
 def void(
@@ -164,9 +164,11 @@ def _close(
     reference: str,
     at: datetime,
     write: Callable[[Hold], None],
+    event_id: int | None = None,
 ) -> Held:
     """Flip the hold's state, which exactly one caller wins, and move the points."""
-    digest = claiming.digest_of(hold=hold.pk, captured=captured)
+    spent_on = {} if event_id is None else {"event": event_id}
+    digest = claiming.digest_of(hold=hold.pk, captured=captured, **spent_on)
     with transaction.atomic():
         holder = claiming.claim(
             source=source,

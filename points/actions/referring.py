@@ -1,4 +1,4 @@
-"""Referrals become points when the friend makes a first purchase."""
+"""Referrals become points when the friend makes a first purchase of something, and keeps it."""
 
 from datetime import datetime
 
@@ -12,7 +12,10 @@ SOURCE = "referral"
 
 
 def convert_referrals(*, actor: Actor, at: datetime, limit: int = 5_000) -> dict[str, int]:
-    """Record a referral event for each referrer whose friend has made a first purchase; once a friend, for ever."""
+    """Record a referral event for each referrer whose friend has made a first purchase; once a friend, for ever.
+
+    A purchase of nothing, or refunded in full by now, is none.
+    """
     converted = 0
     while True:
         events = _converting(limit)
@@ -31,7 +34,10 @@ def _converting(limit: int) -> list[IncomingEvent]:
             FROM members_member m
             JOIN members_member r ON r.id = m.referred_by_id AND r.status = 'active'
             CROSS JOIN LATERAL (
-                SELECT e.occurred_at FROM points_event e WHERE e.member_id = m.id AND e.type = %s
+                SELECT e.occurred_at FROM points_event e
+                WHERE e.member_id = m.id AND e.type = %s AND e.amount_minor > (
+                    SELECT coalesce(sum(b.amount_minor), 0) FROM points_event b
+                    WHERE b.member_id = e.member_id AND b.refund_of = e.id)
                 ORDER BY e.occurred_at LIMIT 1
             ) first
             WHERE m.referred_by_id IS NOT NULL AND NOT EXISTS (

@@ -39,9 +39,19 @@ class RuleEndPassed(DomainError):
     message = _("valid_until: the end must lie ahead.")
 
 
+class RuleVersionsMeet(DomainError):
+    """One version at a time is in force."""
+
+    code = "rule_versions_meet"
+    message = _("valid_from: version %(version)s begins at the same moment.")
+
+
 @transaction.atomic
 def activate(*, rule: EarningRule, actor: Actor, at: datetime) -> EarningRule:
-    """Put a draft into force, from its own beginning but not from the past; the version before it ends there."""
+    """Put a draft into force, from its own beginning but not from the past.
+
+    The version before it ends there, and it ends itself where a later version begins: one version at a time.
+    """
     current = _lock(rule)
     if current.status not in (RuleStatus.DRAFT, RuleStatus.SHADOW):
         raise RuleNotDraft(status=current.get_status_display())
@@ -49,12 +59,17 @@ def activate(*, rule: EarningRule, actor: Actor, at: datetime) -> EarningRule:
     current.valid_from = max(current.valid_from, at)
     if current.valid_until is not None and current.valid_until <= current.valid_from:
         raise RuleEndPassed
-    current.status = RuleStatus.ACTIVE
-    current.save(update_fields=["status", "valid_from"])
-    before = EarningRule.objects.filter(code=current.code, status=RuleStatus.ACTIVE).exclude(pk=current.pk)
-    before.filter(Q(valid_until__isnull=True) | Q(valid_until__gt=current.valid_from)).filter(
+    others = EarningRule.objects.filter(code=current.code, status__in=[RuleStatus.ACTIVE, RuleStatus.RETIRED])
+    following = others.filter(valid_from__gte=current.valid_from).order_by("valid_from").first()
+    if following is not None:
+        if following.valid_from == current.valid_from:
+            raise RuleVersionsMeet(version=following.version)
+        current.valid_until = min(current.valid_until or following.valid_from, following.valid_from)
+    others.filter(Q(valid_until__isnull=True) | Q(valid_until__gt=current.valid_from)).filter(
         valid_from__lt=current.valid_from
     ).update(status=RuleStatus.RETIRED, valid_until=current.valid_from)
+    current.status = RuleStatus.ACTIVE
+    current.save(update_fields=["status", "valid_from", "valid_until"])
     _record("rule.activated", current, actor, at)
     return current
 

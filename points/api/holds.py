@@ -15,7 +15,7 @@ from members.api.base import ApiView, Body, first_or_again, moment
 from members.api.fields import MomentField, PointsField, ReferenceField, TextField, WholeField
 from members.models import Scope
 from points.actions import holding
-from points.api.bodies import find_member
+from points.api.bodies import find_event_id, find_member
 from points.models import Hold, HoldStatus
 
 _DEFAULT_SECONDS = 3600
@@ -38,6 +38,10 @@ class CaptureBody(Body):
 
     reference = ReferenceField()
     points = PointsField(required=False, help_text=_("All of them without it."))
+    event = ReferenceField(
+        required=False,
+        help_text=_("The reference of the purchase they are spent on; refunding it gives them back."),
+    )
 
 
 class VoidBody(Body):
@@ -93,13 +97,15 @@ class CaptureView(ApiView):
 
     @extend_schema(operation_id="capture_hold", request=CaptureBody, responses=_ANSWERS)
     def post(self, request: Request, key: UUID) -> Response:
-        """Spend held points, all or some; what is not captured goes back to its lots."""
-        hold, body = _get_hold(self.caller.source, key), self.read(CaptureBody)
+        """Spend held points, all or some, before their time is over; what is not captured goes back to its lots."""
+        source = self.caller.source
+        hold, body = _get_hold(source, key), self.read(CaptureBody)
         held = holding.capture(
             hold=hold,
             points=body.get("points"),
+            event_id=find_event_id(source, body["event"], hold.member_id) if "event" in body else None,
             reference=body["reference"],
-            source=self.caller.source,
+            source=source,
             actor=self.caller.actor,
             at=self.at,
         )

@@ -18,6 +18,7 @@ from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from members.actions import enrolling
 from members.actions.enrolling import Person
+from members.models import MemberKey, MemberKeyKind
 from points.actions import awarding
 from points.actions.awarding import EventResult, IncomingEvent
 from points.imports import encodings, statistics
@@ -152,21 +153,10 @@ class _Import:
 
     def _enrol(self, events: list[_Numbered], problems: list[RowProblem]) -> list[_Numbered]:
         """Take members in under their outside ids; return the events with card numbers in their place."""
-        refused: dict[str, DomainError] = {}
-        if strangers := {event.member: None for _number, event in events if event.member not in self.cards}:
-            enrolled = enrolling.enrol_many(
-                source=self.source,
-                people=[Person(external=external) for external in strangers],
-                actor=self.actor,
-                at=self.reader.at,
-            )
-            self.summary.enrolled += enrolled.created
-            refused = enrolled.refused
-            if len(self.cards) > _MOST_CARDS:
-                self.cards = {
-                    event.member: self.cards[event.member] for _n, event in events if event.member in self.cards
-                }
-            self.cards |= enrolled.numbers
+        named = {event.member for _number, event in events}
+        if len(self.cards) > _MOST_CARDS:
+            self.cards = {name: card for name, card in self.cards.items() if name in named}
+        refused = self._learn_cards(named - self.cards.keys())
         for number, event in events:
             if event.member not in self.cards:
                 refusal = refused.get(event.member) or MemberUnknown()
@@ -176,6 +166,21 @@ class _Import:
             for number, event in events
             if event.member in self.cards
         ]
+
+    def _learn_cards(self, names: set[str]) -> dict[str, DomainError]:
+        """Find the cards of those who are named: by outside id, by card number, else by enrolling them now."""
+        keys = MemberKey.objects.filter(key__in=names)
+        outside = keys.filter(kind=MemberKeyKind.EXTERNAL, scope=self.source).values_list("key", "member__number")
+        self.cards |= dict(outside)
+        numbers = keys.filter(kind=MemberKeyKind.NUMBER, scope="").values_list("key", flat=True)
+        self.cards = {number: number for number in numbers} | self.cards
+        strangers = [Person(external=name) for name in sorted(names - self.cards.keys())]
+        if not strangers:
+            return {}
+        enrolled = enrolling.enrol_many(source=self.source, people=strangers, actor=self.actor, at=self.reader.at)
+        self.summary.enrolled += enrolled.created
+        self.cards |= enrolled.numbers
+        return enrolled.refused
 
     def _award(self, events: list[_Numbered], problems: list[RowProblem]) -> None:
         """Let the rules award the events, and note what the programme refuses."""

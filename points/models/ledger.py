@@ -2,6 +2,7 @@
 
 import uuid
 
+import pgtrigger
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
@@ -334,7 +335,10 @@ class Hold(MemberOwned):
             models.Index(fields=["key"], name="hold_key"),
             models.Index(fields=["expires_at"], name="hold_stale", condition=Q(status="held")),
         )
-        triggers = MemberOwned.Meta.triggers
+        triggers = (
+            *MemberOwned.Meta.triggers,
+            pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
+        )
 
     def __str__(self) -> str:
         return f"{self.key}: {self.points} ({self.get_status_display()})"

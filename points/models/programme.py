@@ -1,8 +1,10 @@
 """What the programme promises: kinds of points and the rules that give them."""
 
+from datetime import date
 from typing import Any
 
-from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -26,6 +28,15 @@ class ClawbackPolicy(models.TextChoices):
 
     OWE = "owe", _("The member owes them")
     CLAMP = "clamp", _("Take what is left")
+
+
+def _expiry_in_reach() -> Q:
+    """A year nobody can read is a mistake: within a hundred years, and within what every client can hold."""
+    value = Q(expiry_value__isnull=True)
+    for policy, most in (("days", 36_500), ("months_end", 1_200), ("year_end", 100)):
+        value |= Q(expiry_policy=policy, expiry_value__lte=most)
+    value |= Q(expiry_policy__in=["", "never", "fixed_date"])
+    return value & (Q(expiry_on__isnull=True) | Q(expiry_on__lt=date(2200, 1, 1)))
 
 
 class PointType(models.Model):
@@ -73,6 +84,11 @@ class PointType(models.Model):
                     | Q(expiry_policy__in=["days", "months_end", "year_end"], expiry_value__isnull=False)
                 ),
                 violation_error_message=_("This expiry policy needs its number or its date."),
+            ),
+            models.CheckConstraint(
+                name="pointtype_expiry_in_reach",
+                condition=_expiry_in_reach(),
+                violation_error_message=_("The expiry must lie within a hundred years."),
             ),
         )
 
@@ -292,6 +308,25 @@ class EarningRule(models.Model):
                 name="earningrule_hours",
                 condition=(Q(hour_from__isnull=True) | Q(hour_from__lte=23))
                 & (Q(hour_below__isnull=True) | Q(hour_below__range=(1, 24))),
+            ),
+            ExclusionConstraint(
+                name="earningrule_one_version_at_a_time",
+                expressions=[
+                    ("code", RangeOperators.EQUAL),
+                    (
+                        models.Func(
+                            "valid_from", "valid_until", function="tstzrange", output_field=DateTimeRangeField()
+                        ),
+                        RangeOperators.OVERLAPS,
+                    ),
+                ],
+                condition=Q(status__in=["active", "retired"]),
+                violation_error_message=_("Another version of this rule is in force in that period."),
+            ),
+            models.CheckConstraint(
+                name="earningrule_expiry_in_reach",
+                condition=_expiry_in_reach(),
+                violation_error_message=_("The expiry must lie within a hundred years."),
             ),
             models.CheckConstraint(
                 name="earningrule_expiry_complete",

@@ -107,7 +107,8 @@ CREATE FUNCTION points_rule_is_settled() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR (to_jsonb(OLD) - ARRAY['status', 'valid_until', 'name', 'name_en', 'name_zh_hans', 'description', 'description_en', 'description_zh_hans'])
         <> (to_jsonb(NEW) - ARRAY['status', 'valid_until', 'name', 'name_en', 'name_zh_hans', 'description', 'description_en', 'description_zh_hans'])
-        OR NEW.status NOT IN ('active', 'retired') THEN
+        OR NEW.status NOT IN ('active', 'retired')
+        OR (OLD.status = 'retired' AND (NEW.status <> 'retired' OR NEW.valid_until > OLD.valid_until)) THEN
         RAISE EXCEPTION 'rule_version_settled: version % of rule % has been in force; make a new version', OLD.version, OLD.code
             USING ERRCODE = 'restrict_violation';
     END IF;

@@ -10,22 +10,62 @@ WITH touched AS MATERIALIZED (
            (month + interval '1 month') AT TIME ZONE %(zone)s AS ends_at
     FROM touched
 ), spending AS MATERIALIZED (
-    SELECT s.member_id, s.month, v.currency, v.items,
+    SELECT s.member_id, s.month, v.id, v.currency, v.items, v.refund_of,
            CASE WHEN v.type = 'refund' THEN -v.amount_minor ELSE v.amount_minor END AS amount_minor,
            CASE WHEN v.type = 'refund' THEN -1 ELSE 1 END AS sign
     FROM spans s
     -- A look into the index for each member month: the planner would rather hash every event and entry there is.
     CROSS JOIN LATERAL (
-        SELECT v.type, v.currency, v.items, v.amount_minor FROM points_event v
+        SELECT v.id, v.type, v.currency, v.items, v.refund_of, v.amount_minor FROM points_event v
         WHERE v.member_id = s.member_id AND v.type IN ('purchase', 'refund')
             AND v.occurred_at >= s.starts_at AND v.occurred_at < s.ends_at AND v.amount_minor IS NOT NULL
         OFFSET 0
     ) v
-), by_category AS (
-    SELECT p.member_id, p.month, left(coalesce(i.item ->> 'category', ''), 64) AS category, p.currency,
-           count(*) AS events, sum(p.sign * coalesce((i.item ->> 'amount_minor')::bigint, 0))::bigint AS amount_minor
+), without_lines AS MATERIALIZED (
+    -- Refunds of an amount alone of purchases with line items, and what was refunded before them, by lines or without.
+    SELECT p.member_id, p.month, p.currency, p.id, p.refund_of, o.items, o.amount_minor - b.by_lines AS base,
+           b.by_amount AS before, b.by_amount - p.amount_minor AS so_far
+    FROM spending p
+    JOIN points_event o ON o.member_id = p.member_id AND o.id = p.refund_of AND o.items IS NOT NULL
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(e.amount_minor) FILTER (WHERE e.items IS NOT NULL), 0) AS by_lines,
+               coalesce(sum(e.amount_minor) FILTER (WHERE e.items IS NULL), 0) AS by_amount
+        FROM points_event e WHERE e.member_id = p.member_id AND e.refund_of = p.refund_of AND e.id < p.id
+    ) b
+    WHERE p.sign < 0 AND p.items IS NULL AND o.amount_minor > b.by_lines
+), shares AS (
+    -- Each category's part of them, in proportion to what is left of it: of all such refunds so far less those before
+    -- this one, so that any number of parts ends where one refund of the whole does.
+    SELECT w.member_id, w.month, w.currency, w.id, c.category, c.amount,
+           div(c.amount * w.so_far, w.base) - div(c.amount * w.before, w.base) AS taken,
+           div(sum(c.amount) OVER one * w.so_far, w.base) - div(sum(c.amount) OVER one * w.before, w.base) AS taken_of_all,
+           row_number() OVER (PARTITION BY w.id ORDER BY c.amount DESC, c.category) AS place
+    FROM without_lines w
+    CROSS JOIN LATERAL (
+        SELECT l.category, sum(l.amount) AS amount FROM (
+            SELECT coalesce(i.item ->> 'category', '') AS category, coalesce((i.item ->> 'amount_minor')::bigint, 0) AS amount
+            FROM jsonb_array_elements(w.items) AS i (item)
+            UNION ALL
+            SELECT coalesce(i.item ->> 'category', ''), -coalesce((i.item ->> 'amount_minor')::bigint, 0)
+            FROM points_event e CROSS JOIN LATERAL jsonb_array_elements(e.items) AS i (item)
+            WHERE e.member_id = w.member_id AND e.refund_of = w.refund_of AND e.id < w.id
+        ) l GROUP BY 1
+    ) c
+    WINDOW one AS (PARTITION BY w.id)
+), lines AS (
+    SELECT p.member_id, p.month, coalesce(i.item ->> 'category', '') AS category, p.currency,
+           CASE WHEN p.sign > 0 THEN p.id END AS purchase,
+           p.sign * coalesce((i.item ->> 'amount_minor')::bigint, 0) AS amount_minor
     FROM spending p CROSS JOIN LATERAL jsonb_array_elements(p.items) AS i (item)
-    WHERE coalesce(i.item ->> 'category', '') <> ''
+    UNION ALL
+    -- What rounding down leaves over falls on the largest category.
+    SELECT member_id, month, category, currency, NULL,
+           -taken - CASE WHEN place = 1 THEN taken_of_all - sum(taken) OVER (PARTITION BY id) ELSE 0 END
+    FROM shares
+), by_category AS (
+    SELECT member_id, month, left(category, 64) AS category, currency,
+           count(DISTINCT purchase) AS events, sum(amount_minor)::bigint AS amount_minor
+    FROM lines WHERE category <> ''
     GROUP BY 1, 2, 3, 4
 ), whole AS (
     SELECT member_id, month, currency, count(*) FILTER (WHERE sign > 0) AS events, sum(amount_minor)::bigint AS amount_minor

@@ -206,10 +206,26 @@ BEGIN
     FROM points_write_entry(p, p.points, points_draw_text(lots, amounts, true)) w;
     UPDATE points_lot l SET
         remaining = l.remaining + d.amount,
-        expires_at = CASE WHEN l.expires_at IS NULL THEN NULL ELSE greatest(l.expires_at, p.expires_at) END
+        -- A lot with nothing else in it may live on; what was not spent keeps its end.
+        expires_at = CASE WHEN p.kind = 'restoration' AND l.remaining > 0 THEN l.expires_at
+                          WHEN l.expires_at IS NOT NULL THEN greatest(l.expires_at, p.expires_at) END
     FROM unnest(lots, amounts) AS d (lot, amount) WHERE l.member_id = p.member_id AND l.id = d.lot;
     INSERT INTO points_draw (member_id, entry_id, lot_id, points, is_return)
     SELECT p.member_id, points_write_return.entry_id, d.lot, d.amount, true FROM unnest(lots, amounts) AS d (lot, amount);
+
+    -- Returned points whose lot also holds others, and ends before the least end, move on to a lot of their own.
+    SELECT array_agg(l.id), array_agg(d.amount), sum(d.amount)::bigint INTO lots, amounts, given
+    FROM unnest(lots, amounts) AS d (lot, amount)
+    JOIN points_lot l ON l.member_id = p.member_id AND l.id = d.lot AND l.expires_at < p.expires_at;
+    IF given > 0 THEN
+        p.kind := 'transfer'; p.rule_id := NULL; p.corrects := points_write_return.entry_id;
+        p.from_account := 'available'; p.to_account := 'transfer'; p.line := p.corrects;
+        PERFORM FROM points_write_draws(p, lots, amounts, given);
+        p.from_account := 'transfer'; p.to_account := 'available'; p.line := -p.corrects;
+        INSERT INTO points_lot (member_id, point_type_id, entry_id, points, remaining, available_at, expires_at)
+        SELECT p.member_id, p.point_type_id, w.entry_id, given, given, p.occurred_at, p.expires_at
+        FROM points_write_entry(p, given, '') w;
+    END IF;
 END $$;
 
 -- Pays what a member owes out of what became available; `after` is the entry that made it available.

@@ -20,6 +20,7 @@ from points.actions.posting import (
     Posted,
     ReferenceConflict,
 )
+from points.calendar import end_of, end_of_day
 from points.models import Draw, Entry, Lot
 
 from .factories import (
@@ -187,17 +188,19 @@ def test_another_spend_under_a_known_reference_is_a_conflict() -> None:
         spend(member, 30, reference="s-1")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="spend takes no claim: the reference of an entry is unique within its member only"
-)
-def test_a_reference_used_for_one_member_is_a_conflict_for_another() -> None:
-    alice, bob = new_member(), new_member()
-    give(alice, 100)
-    give(bob, 100)
-    spend(alice, 60, reference="s-1")
+def test_giving_one_point_back_does_not_let_the_others_of_its_lot_live_longer() -> None:
+    member = new_member()
+    soon = AT.date() + timedelta(days=3)
+    expiring_lot(member, 1_000, soon)
 
-    with nothing_changes(), pytest.raises(ReferenceConflict):
-        spend(bob, 60, reference="s-1")
+    for turn in range(3):
+        spent = spend(member, 1, reference=f"s-{turn}")
+        spending.restore(
+            member=member, entry_id=spent.entry_id, points=1, source=SOURCE, reference=f"b-{turn}", actor=TESTER, at=AT
+        )
+
+    assert lots(member) == [(997, end_of(soon)), *[(1, end_of_day(AT + spending.RESTORATION_GRACE))] * 3]
+    assert reports.check_books() == []
 
 
 def test_a_refused_spend_leaves_its_reference_free() -> None:
