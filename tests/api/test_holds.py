@@ -5,8 +5,10 @@ import pytest
 import time_machine
 
 from members.models import Member
+from points import reports
 from points.models import Balance, Hold
-from tests.api.conftest import Caller
+from tests.api.conftest import NOON, Caller, purchase
+from tests.members.factories import MemberFactory
 
 
 def hold(till: Caller, member: Member, reference: str = "h", points: int = 100, **more: Any) -> dict[str, Any]:
@@ -140,4 +142,53 @@ def test_another_system_s_hold_is_not_there(till: Caller, shop: Caller, rich: Me
     unknown = till.post(f"holds/{uuid4()}/{step}/", {"reference": "x"})
 
     assert [(answer.status, answer.is_problem) for answer in (others, unknown)] == [(404, True)] * 2
+    assert available(rich) == (900, 100, 0)
+
+
+def test_points_captured_for_an_event_come_back_with_its_refund(till: Caller, rich: Member) -> None:
+    till.post("events/", purchase(rich, "bill", "50.00"))
+    held = hold(till, rich, points=300)
+
+    captured = till.post(f"holds/{held['id']}/capture/", {"reference": "c", "points": 200, "event": "bill"})
+    again = till.post(f"holds/{held['id']}/capture/", {"reference": "c", "points": 200, "event": "bill"})
+    other = till.post(f"holds/{held['id']}/capture/", {"reference": "c", "points": 200, "event": "first"})
+    assert (captured.status, again.status, other.status) == (201, 200, 409), captured.text
+    assert available(rich) == (850, 0, 200)
+
+    money = {"amount": "25.00", "currency": "CNY"}
+    half = till.post("events/bill/refunds/", {"reference": "r-1", "occurred_at": NOON, "money": money})
+    assert [(entry["kind"], entry["points"]) for entry in half.body["entries"]] == [
+        ("restoration", 100),
+        ("clawback", 25),
+        ("clawback", 25),  # growth
+    ]
+    till.post("events/bill/refunds/", {"reference": "r-2", "occurred_at": NOON})
+    assert available(rich) == (1000, 0, 0)
+    assert not reports.check_books()
+
+
+def test_points_are_captured_only_for_an_event_of_this_client_and_member(
+    till: Caller, shop: Caller, rich: Member
+) -> None:
+    bob = MemberFactory.create()
+    till.post("events/", purchase(bob, "of-bob"))
+    shop.post("events/", purchase(rich, "of-shop"))
+    held = hold(till, rich)
+
+    for reference in ("of-bob", "of-shop", "nobody-s"):
+        answer = till.post(f"holds/{held['id']}/capture/", {"reference": "c", "event": reference})
+        assert answer.is_problem
+        assert (answer.status, answer.body["code"]) == (404, "unknown_event")
+
+    assert available(rich) == (1096, 100, 0)
+
+
+def test_a_hold_ends_at_its_deadline(till: Caller, rich: Member) -> None:
+    with time_machine.travel("2026-03-01T04:00:00Z", tick=False) as clock:
+        held = hold(till, rich, expires_in=1)
+        clock.shift(1)
+
+        answer = till.post(f"holds/{held['id']}/capture/", {"reference": "c"})
+
+    assert (answer.status, answer.body["code"], answer.body["status"]) == (409, "hold_closed", 409)
     assert available(rich) == (900, 100, 0)
