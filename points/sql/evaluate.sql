@@ -92,6 +92,8 @@ CREATE FUNCTION points_used(
 ) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
     used bigint;
+    before_seq bigint;
+    told_at timestamptz;
 BEGIN
     IF mode = 'backtest' THEN
         RETURN 0;
@@ -99,12 +101,20 @@ BEGIN
         SELECT u.points INTO used FROM points_ruleusage u
         WHERE u.member_id = of_member AND u.rule_id = of_rule AND u.period = of_period AND u.starts_on = starts;
     ELSE
+        -- Before it in the books: of two events at once the one with the smaller id may have been the second. Within
+        -- one list, whose entries share their moment, and for an event that left no entry, the ids tell.
+        SELECT min(e.seq), v.recorded_at INTO before_seq, told_at
+        FROM points_event v LEFT JOIN points_entry e ON e.member_id = v.member_id AND e.source = v.source
+            AND e.kind = 'accrual' AND e.reference = v.reference
+        WHERE v.member_id = of_member AND v.id = before_event GROUP BY v.recorded_at;
         SELECT sum(e.points - coalesce((
             SELECT sum(c.points) FROM points_entry c
-            WHERE c.member_id = of_member AND c.corrects = e.id AND c.kind = 'clawback' AND c.event_id < before_event), 0))
+            WHERE c.member_id = of_member AND c.corrects = e.id AND c.kind = 'clawback'
+                AND CASE WHEN before_seq IS NULL OR c.recorded_at = told_at THEN c.event_id < before_event ELSE c.seq < before_seq END), 0))
         INTO used
         FROM points_entry e
-        WHERE e.member_id = of_member AND e.kind = 'accrual' AND e.rule_id = of_rule AND e.event_id < before_event
+        WHERE e.member_id = of_member AND e.kind = 'accrual' AND e.rule_id = of_rule
+            AND CASE WHEN before_seq IS NULL OR e.recorded_at = told_at THEN e.event_id < before_event ELSE e.seq < before_seq END
             AND (of_period = 'lifetime' OR date_trunc(of_period, e.occurred_at AT TIME ZONE zone)::date = starts);
     END IF;
     RETURN coalesce(used, 0);
