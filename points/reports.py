@@ -95,12 +95,12 @@ def balances_as_of(*, member: Member, at: datetime) -> list[MemberBalance]:
 
 def _named(rows: list[tuple[Any, ...]], expiring: dict[int, list[Expiring]]) -> list[MemberBalance]:
     types = {one.pk: one for one in PointType.objects.all()}
-    return [
-        MemberBalance(
-            types[row[0]].code, str(types[row[0]].name), *(int(sums) for sums in row[1:5]), expiring.get(row[0], [])
-        )
-        for row in rows
-    ]
+    named = []
+    for type_id, *sums in rows:
+        available, pending, held, owed = (int(one) for one in sums)
+        code, name = types[type_id].code, str(types[type_id].name)
+        named.append(MemberBalance(code, name, available, pending, held, owed, expiring.get(type_id, [])))
+    return named
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ def spend(
     """Take points from the member's soonest-expiring lots; refuse rather than go below zero.
 
     One statement, which is its own transaction where nothing else is written. The same (source, reference) of this
-    member again gives the first answer; a door whose references come from outside claims them across members first. Raises InsufficientPoints, PointsNotRedeemable, MemberNotActive, ReferenceConflict.
+    member again gives the first answer; a door whose references come from outside claims them across members first.
+
+    Raises InsufficientPoints, PointsNotRedeemable, MemberNotActive, ReferenceConflict.
     """
     return post(
         Posting(
