@@ -1,9 +1,9 @@
 """Events over the API: taken one by one or ten thousand at once, previewed, explained, refunded."""
 
 import re
-from fractions import Fraction
 from typing import Any, ClassVar, cast
 
+from django.db import transaction
 from django.db.models import F
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +20,7 @@ from members.models import Scope
 from points import explanations
 from points.actions import awarding, refunding
 from points.actions.awarding import BATCH_LIMIT, EventResult, IncomingEvent
+from points.api import bills
 from points.api.answers import (
     EntryAnswer,
     EventAnswer,
@@ -43,13 +44,6 @@ class CurrencyMismatch(DomainError):
 
     code = "currency_mismatch"
     message = _("money: the event was paid in %(currency)s.")
-
-
-class UnknownItem(DomainError):
-    """A line item that the purchase does not have."""
-
-    code = "unknown_item"
-    message = _("items: the event has no line %(sku)s.")
 
 
 class ItemBody(Body):
@@ -195,19 +189,28 @@ class RefundsView(ApiView):
 
     @extend_schema(operation_id="refund_event", request=RefundBody, responses={200: RefundAnswer, 201: RefundAnswer})
     def post(self, request: Request, reference: str) -> Response:
-        """Take back what the refunded part of an event earned, and give back what was spent on it."""
+        """Take back what the refunded part of an event earned, and give back what was spent on it.
+
+        Lines are held to the bill: its category, and of each thing no more than was sold, less earlier refunds.
+        """
         event = get_event(self.caller.source, reference)
         body = self.read(RefundBody)
-        refunded = refunding.refund(
-            event=event,
-            source=self.caller.source,
-            reference=body["reference"],
-            occurred_at=body["occurred_at"],
-            amount_minor=_amount_of(event, body["money"]) if "money" in body else None,
-            items=_lines_of(event, cast(dict[str, Any], request.data)["items"]) if "items" in body else None,
-            actor=self.caller.actor,
-            at=self.at,
-        )
+        with transaction.atomic():
+            items = None
+            if "items" in body:
+                bills.lock(event)
+                told = cast(dict[str, Any], request.data)["items"]
+                items = _lines_of(event, told, self.caller.source, body["reference"])
+            refunded = refunding.refund(
+                event=event,
+                source=self.caller.source,
+                reference=body["reference"],
+                occurred_at=body["occurred_at"],
+                amount_minor=_amount_of(event, body["money"]) if "money" in body else None,
+                items=items,
+                actor=self.caller.actor,
+                at=self.at,
+            )
         made = Entry.objects.filter(member=event.member, pk__in=[entry.pk for entry in refunded.entries])
         answer = {
             "reference": body["reference"],
@@ -274,25 +277,11 @@ def _amount_of(event: Event, money: tuple[int, str]) -> int:
     return amount
 
 
-def _lines_of(event: Event, items: Any) -> list[dict[str, Any]]:
-    """Return the refunded lines with what the bill knows of them: the category, and the amount where none is given."""
+def _lines_of(event: Event, items: Any, source: str, reference: str) -> list[dict[str, Any]]:
+    """Return the refunded lines as the bill knows them: its category, and its amount where none is given."""
     try:
         lines = read_items(items, event.currency)
     except MalformedEvent as problem:
         raise ValidationError({problem.field: [problem.reason]}, code=problem.code) from problem
-    bill = {str(line.get("sku")): line for line in event.items or ()}
-    for line, told in zip(lines, items, strict=True):
-        sold = bill.get(line["sku"])
-        if sold is None:
-            raise UnknownItem(sku=line["sku"])
-        line["category"] = line["category"] or sold.get("category") or ""
-        line.setdefault("amount_minor", _share(sold, told.get("quantity")))
-    return lines
-
-
-def _share(sold: dict[str, Any], quantity: float | None) -> int:
-    """Return what some pieces of a line cost: all of them, or in proportion, rounded down."""
-    amount, pieces = int(sold.get("amount_minor") or 0), sold.get("quantity") or 0
-    if quantity is None or not pieces:
-        return amount
-    return int(amount * Fraction(min(quantity, pieces)) / Fraction(pieces))
+    quantities = [told.get("quantity") for told in items]
+    return bills.hold_to_bill(event, lines, quantities, source=source, reference=reference)

@@ -272,6 +272,59 @@ def test_a_refund_by_item_knows_the_bill(till: Caller, alice: Member) -> None:
     assert (unknown.status, unknown.body["code"]) == (422, "unknown_item")
 
 
+def yuan(amount: str) -> dict[str, str]:
+    return {"amount": amount, "currency": "CNY"}
+
+
+def line(sku: str, amount: str, **more: Any) -> dict[str, Any]:
+    return {"sku": sku, "money": yuan(amount), **more}
+
+
+def test_of_a_line_no_more_is_refunded_than_was_sold(till: Caller, alice: Member) -> None:
+    till.post("events/", purchase(alice, "bill", "1000.00", items=[line("tea", "10.00"), line("gold", "990.00")]))
+
+    def back(reference: str, *items: dict[str, Any]) -> Any:
+        return till.post("events/bill/refunds/", refund(reference, items=list(items)))
+
+    absurd = back("r-1", line("tea", "900.00"))
+    twice = back("r-2", line("tea", "6.00"), line("tea", "6.00"))
+    some, again = (back("r-3", line("tea", "6.00")) for _ in range(2))
+    rest, late = back("r-4", line("tea", "4.00")), back("r-5", {"sku": "tea"})
+    many = back("r-6", {"sku": "gold", "quantity": 2})
+
+    for answer in (absurd, twice, late, many):
+        assert answer.is_problem
+        assert (answer.status, answer.body["code"]) == (422, "refund_exceeds_line"), answer.text
+    assert "of tea 10.00 CNY is left to refund, and 900.00 CNY was to be" in absurd.body["detail"]
+    assert (some.status, again.status, rest.status) == (201, 200, 201)
+    assert Event.objects.filter(type="refund").count() == 2
+
+
+def test_a_refunded_line_is_of_the_category_it_was_sold_in(till: Caller, alice: Member) -> None:
+    sold = [line("tea", "10.00", category="drinks"), line("tea", "20.00", category="gifts")]
+    till.post("events/", purchase(alice, "bill", "30.00", items=sold))
+
+    wrong = till.post("events/bill/refunds/", refund("r-1", items=[line("tea", "1.00", category="gold")]))
+    right = till.post("events/bill/refunds/", refund("r-2", items=[line("tea", "15.00", category="gifts")]))
+    first = till.post("events/bill/refunds/", refund("r-3", items=[{"sku": "tea"}]))
+
+    assert (wrong.status, wrong.body["code"]) == (422, "category_mismatch")
+    assert (right.status, first.status) == (201, 201)
+    kept = Event.objects.filter(type="refund").order_by("pk").values_list("items", flat=True)
+    assert [(one["category"], one["amount_minor"]) for items in kept for one in items or ()] == [
+        ("gifts", 1500),
+        ("drinks", 1000),
+    ]
+
+
+def test_the_same_thing_twice_on_a_bill_is_summed(till: Caller, alice: Member) -> None:
+    till.post("events/", purchase(alice, "bill", "30.00", items=[line("tea", "10.00"), line("tea", "20.00")]))
+
+    answer = till.post("events/bill/refunds/", refund("r-1", items=[{"sku": "tea"}]))
+
+    assert {one["points"] for one in answer.body["entries"]} == {30}
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [
