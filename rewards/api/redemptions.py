@@ -14,10 +14,12 @@ from rest_framework.response import Response
 from members.api.base import ApiView, Body, first_or_again, moment
 from members.api.fields import MomentField, MoneyField, ReferenceField, TextField, WholeField, write_money
 from members.models import Scope
+from points.actions import claiming
 from points.api.answers import last_day
 from points.api.bodies import find_member
+from points.models import Operation
 from rewards.actions import redeeming
-from rewards.models import Coupon, CouponState, Redemption, RedemptionState, RewardKind
+from rewards.models import Coupon, CouponState, Redemption, RedemptionState, Reward, RewardKind, RewardVariant
 
 
 class RedemptionBody(Body):
@@ -80,13 +82,19 @@ class RedemptionsView(ApiView):
 
     @extend_schema(operation_id="redeem_reward", request=RedemptionBody, responses=_ANSWERS)
     def post(self, request: Request) -> Response:
-        """Spend a member's points on a reward: a coupon at once, a service by its pick-up code, a gift as an order."""
+        """Spend a member's points on a reward: a coupon at once, a service by its pick-up code, a gift as an order.
+
+        The same request again spends nothing and answers 200 with the order as it stands by then.
+        """
         body = self.read(RedemptionBody)
         reward = redeeming.get_reward(body["reward"])
+        operation = Operation.REDEMPTION
+        known = claiming.find(source=self.caller.source, operation=operation, reference=body["reference"])
         redeemed = redeeming.redeem(
             member=find_member(body["member"]),
             reward=reward,
-            variant=redeeming.get_variant(reward, body["variant"]) if "variant" in body else None,
+            # An order that was placed is answered again, also when what it chose is no longer offered.
+            variant=_get_variant(reward, body["variant"], offered=known is None) if "variant" in body else None,
             quantity=body.get("quantity", 1),
             address=body.get("address", ""),
             reference=body["reference"],
@@ -128,6 +136,12 @@ class CancelView(ApiView):
             at=self.at,
         )
         return first_or_again(show_redemption(undone.redemption), replayed=undone.replayed)
+
+
+def _get_variant(reward: Reward, code: str, *, offered: bool) -> RewardVariant:
+    """Return a variant that is offered, or for a reference that was used before, any of this reward."""
+    past = None if offered else RewardVariant.objects.filter(reward=reward, code=code).first()
+    return past or redeeming.get_variant(reward, code)
 
 
 def _get_redemption(key: UUID, **own: Any) -> Redemption:

@@ -139,6 +139,21 @@ def test_the_same_order_again_gives_the_first_answer(till: Caller, rich: Member,
     assert available(rich) == 900
 
 
+def test_an_order_is_answered_again_when_its_variant_is_no_longer_offered(
+    till: Caller, rich: Member, mug: Reward
+) -> None:
+    first = till.post("redemptions/", asked(rich, "mug", variant="red"))
+    mug.variants.filter(code="red").update(is_active=False)
+    Reward.objects.filter(pk=mug.pk).update(is_active=False)
+
+    again = till.post("redemptions/", asked(rich, "mug", variant="red"))
+    other = till.post("redemptions/", asked(rich, "mug", variant="green"))
+    fresh = till.post("redemptions/", asked(rich, "mug", "o-2", variant="red"))
+
+    assert (again.status, again.body) == (200, first.body)
+    assert (other.status, fresh.status, fresh.body["code"]) == (422, 422, "variant_unknown")
+
+
 def test_a_refused_order_may_be_sent_again_under_its_reference(till: Caller, rich: Member, voucher: Reward) -> None:
     refused = till.post("redemptions/", asked(rich, "voucher", quantity=2))
     placed = till.post("redemptions/", asked(rich, "voucher"))
