@@ -27,11 +27,14 @@ STEPS = {
 }
 COUNTED = {
     "breaks": _("breaks"),
+    "earlier_days": _("earlier days"),
+    "failed": _("failed"),
     "holds": _("holds"),
     "member_months": _("member months"),
     "members": _("members"),
     "points": _("points"),
     "referrals": _("referrals"),
+    "stale_holds": _("holds past their deadline"),
     "statistics": _("daily statistics"),
 }
 

@@ -46,7 +46,9 @@ CODES |= {"admin", "portal", "shop", "till", "tests", "edit", *StaffRole.values}
 _SILENT = {"script", "style", "svg", "template", "textarea", "code"}  # what is in a text area is somebody's own
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 _SPOKEN = {"title", "placeholder", "aria-label", "alt", "data-done"}
-_CODE = re.compile(r"https?://\S+|\w+\*+|\S+@\S+|\S*[\d_/:{}\[\]$&<>\"]\S*|\w+(?:[.-]\w+)+|\w+ = [\d.]+|\w+ v\d+")
+_CODE = re.compile(
+    r"\b[A-Z]{6,}\b|https?://\S+|\w+\*+|\S+@\S+|\S*[\d_/:{}\[\]$&<>\"]\S*|\w+(?:[.-]\w+)+|\w+ = [\d.]+|\w+ v\d+"
+)
 _WORD = re.compile(r"[A-Za-z][A-Za-z’']+")
 
 
@@ -124,7 +126,7 @@ def scene() -> Scene:
         for code in ("coupon-1", "gift-mug", "service-lounge"):
             order(member, Reward.objects.get(code=code), at=now)
         second = order(member, mug, at=now)
-    redeeming.cancel(redemption=second, reference="c-1", source="portal", actor=TESTER, at=now)
+        redeeming.cancel(redemption=second, reference="c-1", source="portal", actor=TESTER, at=now)
     close(business_date=timezone.localdate(now) - timedelta(days=1), at=now)
     codes_of(CouponBatchFactory.create(name="春季", quantity=2))
     client_key("pos")
