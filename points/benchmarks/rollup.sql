@@ -22,7 +22,7 @@ WITH touched AS MATERIALIZED (
     SELECT DISTINCT member_id, date_trunc('month', occurred_at AT TIME ZONE %(zone)s)::date AS month
     FROM points_event WHERE recorded_at >= %(start)s AND recorded_at < %(end)s
 ), facts AS MATERIALIZED (
-    SELECT t.member_id, t.month, v.currency, v.amount_minor, v.items
+    SELECT t.member_id, t.month, v.id, v.currency, v.amount_minor, v.items
     FROM touched t JOIN points_event v ON v.member_id = t.member_id AND v.type = 'purchase'
         AND v.occurred_at >= t.month::timestamp AT TIME ZONE %(zone)s
         AND v.occurred_at < (t.month + interval '1 month') AT TIME ZONE %(zone)s
@@ -35,7 +35,7 @@ WITH touched AS MATERIALIZED (
     GROUP BY 1, 2
 )
 INSERT INTO bare_membermonth (member_id, month, category, currency, events, amount_minor, earned, redeemed)
-SELECT f.member_id, f.month, i.item ->> 'category', f.currency, count(*), sum((i.item ->> 'amount_minor')::bigint), 0, 0
+SELECT f.member_id, f.month, i.item ->> 'category', f.currency, count(DISTINCT f.id), sum((i.item ->> 'amount_minor')::bigint), 0, 0
 FROM facts f CROSS JOIN LATERAL jsonb_array_elements(f.items) AS i (item) GROUP BY 1, 2, 3, 4
 UNION ALL
 SELECT w.member_id, w.month, '', w.currency, w.events, w.amount_minor, coalesce(e.points, 0), 0
