@@ -115,7 +115,9 @@ class Book:
         return taking
 
     def restore(self, taking: Taking, points: int, at: datetime, least_end: datetime) -> None:
-        self._give_back(taking, points, least_end)
+        moving = self._give_back(taking, points, least_end)
+        if moving:
+            self.lots.append(Lot(moving, moving, False, at, least_end, next(self._places)))
         self.redeemed -= points
         self._settle(at)
 
@@ -224,17 +226,25 @@ class Book:
                 draws.append((lot, part))
         return Taking(draws)
 
-    def _give_back(self, taking: Taking, points: int, least_end: datetime | None) -> None:
+    def _give_back(self, taking: Taking, points: int, least_end: datetime | None) -> int:
+        """Return points to their lots, latest-ending first; how many of them must live longer than their lot.
+
+        An empty lot lives on for the points that return to it; one that holds others does not prolong those.
+        """
         if points > taking.returnable:
             raise Refused("nothing_to_return")
+        moving = 0
         for lot, drawn in sorted(taking.draws, key=lambda draw: draw[0].order(), reverse=True):
             part = min(points, drawn - taking.returned[lot])
             if part:
                 taking.returned[lot] += part
-                lot.remaining += part
                 points -= part
-                if lot.ends and least_end:
-                    lot.ends = max(lot.ends, least_end)
+                if lot.ends and least_end and lot.remaining and lot.ends < least_end:
+                    moving += part
+                else:
+                    lot.remaining += part
+                    lot.ends = max(lot.ends, least_end) if lot.ends and least_end else lot.ends
+        return moving
 
     def _settle(self, at: datetime) -> None:
         paid = sum(points for _lot, points in self._take(self.owed, at, at_most=True).draws)
