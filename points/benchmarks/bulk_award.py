@@ -5,12 +5,10 @@ from itertools import batched
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
-
 from points.actions import awarding
 from points.actions.awarding import IncomingEvent
 from points.benchmarks import programme
-from points.benchmarks.harness import Bench, Figure, NotMeasured, Side, alternate, compare, sections
+from points.benchmarks.harness import Bench, Figure, NotMeasured, Side, alternate, compare, plain_transaction, sections
 
 NAME = "bulk_award"
 SQL = sections(Path(__file__).with_suffix(".sql"))
@@ -43,7 +41,7 @@ def run(bench: Bench) -> list[Figure]:
         return int(bench.value(SQL["count"]))
 
     def insert(prefix: str) -> int:
-        with transaction.atomic():
+        with plain_transaction(bench):
             entries = bench.execute(SQL["entries"].replace("bare_", prefix))
             bench.execute(SQL["lots"].replace("bare_", prefix))
             bench.execute(SQL["balances"].replace("bare_", prefix))

@@ -7,11 +7,20 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import psutil
-from django.db import transaction
 
 from points import batches
 from points.benchmarks import programme
-from points.benchmarks.harness import ROUNDS, Bench, Figure, NotMeasured, Side, alternate, compare, sections
+from points.benchmarks.harness import (
+    ROUNDS,
+    Bench,
+    Figure,
+    NotMeasured,
+    Side,
+    alternate,
+    compare,
+    plain_transaction,
+    sections,
+)
 from points.calendar import end_of
 
 NAME = "expiry"
@@ -39,7 +48,7 @@ def run(bench: Bench) -> list[Figure]:
 
     def bare(number: int) -> int:
         cutoff = end_of(FIRST_NIGHT + timedelta(days=number))
-        with transaction.atomic():
+        with plain_transaction(bench):
             return bench.execute(SQL["expire"], {"cutoff": cutoff, "at": cutoff + timedelta(hours=2)})
 
     ours, other = alternate(bench, NAME, [Side("batches.expire", expire), Side("bare", bare)])

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import ProgrammingError, connection
+from django.db import ProgrammingError, connection, transaction
 from tqdm import tqdm
 
 from points import reports
@@ -154,6 +154,14 @@ def compare(
         other=statistics.median(done / seconds for done, seconds in other),
         **about,
     )
+
+
+@contextmanager
+def plain_transaction(bench: Bench) -> Iterator[None]:
+    """One transaction of the bare side, at its best: compiling a statement that runs once only delays it."""
+    with transaction.atomic():
+        bench.execute("SET LOCAL jit = off")
+        yield
 
 
 # The database of the benchmark. The one it is pointed at is only asked to make and drop another beside it.

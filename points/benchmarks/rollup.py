@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 
 from points import batches
 from points.actions import awarding
 from points.benchmarks import programme
-from points.benchmarks.harness import ROUNDS, Bench, Figure, NotMeasured, Side, alternate, compare, sections
+from points.benchmarks.harness import (
+    ROUNDS,
+    Bench,
+    Figure,
+    NotMeasured,
+    Side,
+    alternate,
+    compare,
+    plain_transaction,
+    sections,
+)
 from points.calendar import end_of, start_of
 
 NAME = "rollup"
@@ -39,7 +48,7 @@ def run(bench: Bench) -> list[Figure]:
 
     def bare(start: date, stop: date) -> int:
         bounds: dict[str, Any] = {"start": start_of(start), "end": end_of(stop), "zone": settings.TIME_ZONE}
-        with transaction.atomic():
+        with plain_transaction(bench):
             bench.execute(SQL["empty"])
             statistics = bench.execute(SQL["by_day"], bounds)
             bench.execute(SQL["by_month"], bounds)
