@@ -150,7 +150,25 @@ class Migration(migrations.Migration):
                         name="client_scopes_known",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("code__in", ("admin", "portal", "system")), _negated=True),
+                        condition=models.Q(
+                            models.Q(
+                                (
+                                    "code__in",
+                                    (
+                                        "admin",
+                                        "close",
+                                        "complete-journey",
+                                        "demo",
+                                        "laurel",
+                                        "portal",
+                                        "referral",
+                                        "system",
+                                    ),
+                                ),
+                                _negated=True,
+                            ),
+                            models.Q(("code__startswith", "complete-journey"), _negated=True),
+                        ),
                         name="client_code_not_reserved",
                     ),
                 ],

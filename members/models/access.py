@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from members.models.people import Member
 
-RESERVED_SOURCES = ("admin", "portal", "system")
+#: Sources the programme itself writes under: a client of such a name could take the references of the night.
+RESERVED_SOURCES = ("admin", "close", "complete-journey", "demo", "laurel", "portal", "referral", "system")
 
 
 class User(AbstractUser):
@@ -82,7 +83,10 @@ class Client(models.Model):
         default_permissions = ("add", "change", "view")
         constraints = (
             models.CheckConstraint(name="client_scopes_known", condition=Q(scopes__contained_by=list(Scope.values))),
-            models.CheckConstraint(name="client_code_not_reserved", condition=~Q(code__in=RESERVED_SOURCES)),
+            models.CheckConstraint(
+                name="client_code_not_reserved",
+                condition=~Q(code__in=RESERVED_SOURCES) & ~Q(code__startswith="complete-journey"),
+            ),
         )
 
     def __str__(self) -> str:

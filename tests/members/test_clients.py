@@ -127,6 +127,12 @@ def test_the_day_of_the_last_use_is_kept_once_a_day(django_assert_num_queries: A
     [
         ({"scopes": ["points:print"]}, ScopeUnknown),
         ({"code": "portal"}, ClientCodeUnusable),
+        ({"code": "close"}, ClientCodeUnusable),
+        ({"code": "referral"}, ClientCodeUnusable),
+        ({"code": "demo"}, ClientCodeUnusable),
+        ({"code": "laurel"}, ClientCodeUnusable),
+        ({"code": "complete-journey"}, ClientCodeUnusable),
+        ({"code": "complete-journey-shifted"}, ClientCodeUnusable),
         ({"code": "a b"}, ClientCodeUnusable),
         ({"name": "收银台"}, ClientCodeUnusable),
         ({"code": "c" * 51}, ClientCodeUnusable),
@@ -147,7 +153,12 @@ def test_an_unusable_client_is_refused_and_leaves_nothing(given: dict[str, Any],
 
 @pytest.mark.parametrize(
     ("change", "constraint"),
-    [({"scopes": ["points:print"]}, "client_scopes_known"), ({"code": "portal"}, "client_code_not_reserved")],
+    [
+        ({"scopes": ["points:print"]}, "client_scopes_known"),
+        ({"code": "portal"}, "client_code_not_reserved"),
+        ({"code": "referral"}, "client_code_not_reserved"),
+        ({"code": "complete-journey-shifted"}, "client_code_not_reserved"),
+    ],
 )
 def test_the_database_refuses_unknown_scopes_and_reserved_sources(change: dict[str, Any], constraint: str) -> None:
     client_key()
