@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from django.utils import timezone
+
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from members.actions import enrolling
@@ -89,18 +91,23 @@ def import_events(
     zone: ZoneInfo | None = None,
     report: ErrorReport,
     actor: Actor,
-    at: datetime,
+    at: datetime | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Take every good row of a file as an event of `source`, and write every bad one to the report.
 
     A killed import is simply run again. `progress` is told the place in the file and the rows so far.
+    Without `at` each chunk is booked when it is taken: a long import must not book into a day that is closed by then.
     """
-    running = _Import(Reader(encoding=file.encoding, zone=zone, at=at), source, create_members, actor)
+    running = _Import(
+        Reader(encoding=file.encoding, zone=zone, at=at or timezone.now()), source, create_members, actor
+    )
     summary = running.summary
     statistics.begin_bulk()
     with _References() as references:
         for step, rows in enumerate(batched(file.rows(), CHUNK, strict=False), start=1):
+            if at is None and step > 1:
+                running.reader = replace(running.reader, at=timezone.now())
             problems = running.take(rows, references)
             statistics.refresh_at(step)
             summary.rows += len(rows)

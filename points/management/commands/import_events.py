@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
-from django.utils import timezone, translation
+from django.utils import translation
 from django.utils.translation import gettext as _
 from tqdm import tqdm
 
@@ -83,7 +83,6 @@ class Command(BaseCommand):
                 zone=find_zone(options["assume_zone"]),
                 report=errors,
                 actor=actor.system("import_events"),
-                at=timezone.now(),
                 progress=show,
             )
 
