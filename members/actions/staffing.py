@@ -1,9 +1,14 @@
-"""The roles of the back office and what each may do."""
+"""The roles of the back office, what each may do, and what one person may grant another."""
 
 from django.contrib.auth.models import Group, Permission
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
+
+from members.models import Scope, User
+
+#: Scopes that spend members' points: only a superuser gives them to a system.
+SPENDING_SCOPES = frozenset([Scope.POINTS_SPEND, Scope.REWARDS_REDEEM])
 
 
 class StaffRole(models.TextChoices):
@@ -71,6 +76,37 @@ def ensure_staff_roles() -> None:
     for role, wanted in PERMISSIONS.items():
         group, _created = Group.objects.get_or_create(name=role.value)
         group.permissions.set(Permission.objects.filter(_matching(wanted)))
+
+
+def grantable_roles(user: User) -> QuerySet[Group]:
+    """Return the roles this person may give: those without any right he lacks."""
+    if user.is_superuser:
+        return Group.objects.all()
+    return Group.objects.exclude(permissions__in=Permission.objects.exclude(pk__in=_rights_of(user)))
+
+
+def grantable_scopes(user: User) -> list[Scope]:
+    """Return the scopes this person may give a client system."""
+    return [scope for scope in Scope if user.is_superuser or scope not in SPENDING_SCOPES]
+
+
+def may_manage(user: User, other: User) -> bool:
+    """Whether this person may change another's sign-in: nobody's who has a right he lacks, for a password is a right.
+
+    What somebody inactive had counts too, for he can be made active.
+    """
+    if user.is_superuser:
+        return True
+    return not other.is_superuser and not _rights_of(other).exclude(pk__in=_rights_of(user)).exists()
+
+
+def may_renew_key(user: User, scopes: list[str]) -> bool:
+    """Whether this person may hold a key to a system with these scopes."""
+    return set(scopes) <= set(grantable_scopes(user))
+
+
+def _rights_of(user: User) -> QuerySet[Permission]:
+    return Permission.objects.filter(Q(group__user=user) | Q(user=user))
 
 
 def _matching(wanted: tuple[str, ...]) -> Q:

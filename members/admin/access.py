@@ -1,6 +1,7 @@
 """Who may come in: client systems and their keys, staff and their roles, and the trail of what they did."""
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Any, cast
 
 from axes.models import AccessAttempt
 from django import forms
@@ -18,7 +19,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from members.actions import clients
+from members.actions import clients, staffing
 from members.actions.staffing import StaffRole
 from members.admin.base import (
     ActionPage,
@@ -61,6 +62,11 @@ class NewClientPage(KeyPage):
     form_class = ClientForm
     permission = "members.add_client"
 
+    def get_form(self, form_class: Any = None) -> Any:
+        form = super().get_form(form_class)
+        _offer_scopes(form.fields["scopes"], self.request)
+        return form
+
     def act(self, form: ClientForm) -> clients.NewKey:
         return clients.create_client(**form.cleaned_data, actor=self.actor, at=timezone.now())
 
@@ -74,6 +80,10 @@ class NewKeyPage(KeyPage):
     form_class = ReasonForm
     permission = "members.change_client"
     is_dangerous = True
+
+    def is_allowed(self, request: HttpRequest) -> bool:
+        """Tell whether this person may hold the key: it opens all that the system may do."""
+        return super().is_allowed(request) and staffing.may_renew_key(_person(request), self.subject.scopes)
 
     def act(self, form: ReasonForm) -> clients.NewKey:
         return clients.renew_key(client=self.subject, actor=self.actor, at=timezone.now())
@@ -89,6 +99,15 @@ class ClientChangeForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Client
         fields = ("name", "scopes", "is_active", "expires_at")
+
+
+def _person(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+def _offer_scopes(field: Any, request: HttpRequest) -> None:
+    """Offer the scopes this person may give; another one is refused beside the field."""
+    field.choices = [(scope.value, scope.label) for scope in staffing.grantable_scopes(_person(request))]
 
 
 @admin.register(Client)
@@ -117,6 +136,24 @@ class ClientAdmin(ScreenAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return redirect("admin:members_client_new")
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Who may not give all scopes of a system leaves them as they are."""
+        fixed = tuple(super().get_readonly_fields(request, obj))
+        may = obj is None or staffing.may_renew_key(_person(request), obj.scopes)
+        return fixed if may else (*fixed, "scopes")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if "scopes" in form.base_fields:
+            form.base_fields["scopes"] = copy.deepcopy(form.base_fields["scopes"])  # of this request's form alone
+            _offer_scopes(form.base_fields["scopes"], request)
+        return form
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        client = context.get("original")
+        may = client is not None and staffing.may_renew_key(_person(request), client.scopes)
+        return super().render_change_form(request, context | {"may_renew_key": may}, *args, **kwargs)
+
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         clients.forget()
@@ -142,6 +179,13 @@ class GroupAdmin(ScreenAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         return super().formfield_for_manytomany(db_field, request, **kwargs | _named_choices(db_field))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(super().has_add_permission(request) and _person(request).is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers alone change what a role may do: who could, could give himself anything."""
+        return bool(super().has_change_permission(request, obj) and _person(request).is_superuser)
 
     @display(description=_("role"), ordering="name")
     def role(self, group: Group) -> str:
@@ -249,14 +293,19 @@ class UserAdmin(_UserAdmin, ScreenAdmin):
         return (*fixed, "is_superuser", "user_permissions", *own)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes whoever may do more than he, nor sets his password."""
         allowed = super().has_change_permission(request, obj)
-        return bool(allowed and (request.user.is_superuser or obj is None or not obj.is_superuser))
+        return bool(allowed and (obj is None or staffing.may_manage(_person(request), obj)))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, **kwargs | _named_choices(db_field))
+        """Offer the roles without any right this person lacks; another one is refused beside the field."""
+        choices = _named_choices(db_field)
+        if db_field.name == "groups":
+            choices["queryset"] = staffing.grantable_roles(_person(request))
+        return super().formfield_for_manytomany(db_field, request, **kwargs | choices)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         obj.is_staff = True  # who is made here works here

@@ -50,7 +50,7 @@ def test_a_code_that_is_taken_is_refused_beside_its_field(operator: Client) -> N
 
 
 def test_a_new_key_ends_the_old_one(operator: Client) -> None:
-    system, old = client_key("till")
+    system, old = client_key("till", "events:write", "points:read")
 
     response = operator.post(reverse("admin:members_client_new_key", args=[system.pk]), {"reason": "it was in a chat"})
 
@@ -61,7 +61,7 @@ def test_a_new_key_ends_the_old_one(operator: Client) -> None:
 
 
 def test_scopes_are_changed_as_checkboxes_and_the_change_is_audited(operator: Client) -> None:
-    system, _key = client_key("till")
+    system, _key = client_key("till", "events:write", "points:read")
     address = reverse("admin:members_client_change", args=[system.pk])
     assert 'type="checkbox" name="scopes"' in operator.get(address).content.decode()
 
@@ -104,6 +104,73 @@ def test_nobody_changes_his_own_roles_nor_a_superuser(operator: Client) -> None:
     assert refused.status_code == 403
     assert [group.name for group in olga.groups.all()] == ["operator"]
     assert User.objects.get(pk=olga.pk).is_active
+
+
+def test_nobody_gives_a_role_with_rights_he_lacks(operator: Client) -> None:
+    carl = StaffFactory.create(is_superuser=False)
+    address = reverse("admin:members_user_change", args=[carl.pk])
+    clerk, operators = (Group.objects.get(name=name) for name in ("clerk", "operator"))
+    person = {"username": "carl", "is_active": "on"}
+
+    refused = operator.post(address, person | {"groups": [clerk.pk]})
+    given = operator.post(address, person | {"groups": [operators.pk]})
+
+    assert "groups" in refused.context["adminform"].form.errors
+    assert given.status_code == 302
+    assert [group.name for group in carl.groups.all()] == ["operator"]
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_nobody_takes_over_the_sign_in_of_somebody_who_may_more(operator: Client, is_active: bool) -> None:
+    clerk = staff("clerk", username="carl", is_active=is_active)
+
+    form = operator.post(reverse("admin:members_user_change", args=[clerk.pk]), {"username": "mine"})
+    password = operator.post(reverse("admin:auth_user_password_change", args=[clerk.pk]), {"password1": "x"})
+
+    assert (form.status_code, password.status_code) == (403, 403)
+    assert User.objects.get(pk=clerk.pk).username == "carl"
+
+
+def test_a_superuser_gives_any_role_and_any_scope(client: Client) -> None:
+    client.force_login(StaffFactory.create(username="boss"))
+    carl = staff(username="carl")
+    clerk = Group.objects.get(name="clerk")
+
+    client.post(
+        reverse("admin:members_user_change", args=[carl.pk]),
+        {"username": "carl", "is_active": "on", "groups": [clerk.pk]},
+    )
+    client.post(reverse("admin:members_client_new"), {"name": "Shop", "code": "", "scopes": ["points:spend"]})
+
+    assert carl.groups.get() == clerk
+    assert ClientSystem.objects.get().scopes == ["points:spend"]
+
+
+def test_an_operator_lets_no_system_spend(operator: Client) -> None:
+    for scope in ("points:spend", "rewards:redeem"):
+        refused = operator.post(reverse("admin:members_client_new"), {"name": "Shop", "code": "", "scopes": [scope]})
+        assert "scopes" in refused.context["form"].errors
+    assert not ClientSystem.objects.exists()
+
+
+def test_an_operator_neither_widens_a_system_nor_takes_the_key_of_one_that_spends(operator: Client) -> None:
+    till, key = client_key("till")
+    reader, _key = client_key("reader", "points:read")
+
+    widened = operator.post(
+        reverse("admin:members_client_change", args=[reader.pk]),
+        {"name": "Reader", "is_active": "on", "scopes": ["points:spend"]},
+    )
+    stopped = operator.post(reverse("admin:members_client_change", args=[till.pk]), {"name": "Till", "scopes": []})
+    taken = operator.post(reverse("admin:members_client_new_key", args=[till.pk]), {"reason": "mine"})
+
+    assert "scopes" in widened.context["adminform"].form.errors
+    assert (stopped.status_code, taken.status_code) == (302, 403)
+    assert "new-key" not in operator.get(reverse("admin:members_client_change", args=[till.pk])).text
+    before = set(till.scopes)
+    till.refresh_from_db()
+    assert (till.is_active, set(till.scopes)) == (False, before)
+    assert clients.authenticate(key, timezone.now()) is None
 
 
 def test_the_trail_is_searched_by_who_what_and_whom(client: Client) -> None:
