@@ -52,6 +52,8 @@ TIME_ZONE = env.str("LAUREL_TIME_ZONE", default="Asia/Shanghai")
 USE_TZ = True
 # The nightly close begins at this hour of UTC; the day it closes is the programme's (18:00 UTC is 02:00 in Shanghai).
 LAUREL_CLOSE_HOUR_UTC = env.int("LAUREL_CLOSE_HOUR_UTC", default=18)
+# The most points that one person adjusts at once, whoever it is.
+LAUREL_ADJUSTMENT_LIMIT = env.int("LAUREL_ADJUSTMENT_LIMIT", default=10_000)
 
 # Where the portal is reached.
 LAUREL_URL = env.str("LAUREL_URL", default="http://127.0.0.1:8000")

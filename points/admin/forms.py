@@ -52,6 +52,14 @@ class AdjustForm(StyledForm):
         super().__init__(*args, **kwargs)
         self.fields["point_type"].queryset = PointType.objects.all()  # type: ignore[attr-defined]
 
+    def clean_points(self) -> int:
+        """Refuse what is too much for one person to decide."""
+        points: int = self.cleaned_data["points"]
+        if points > settings.LAUREL_ADJUSTMENT_LIMIT:
+            limit = f"{settings.LAUREL_ADJUSTMENT_LIMIT:,}"
+            raise ValidationError(_("One person adjusts at most %(limit)s points at once."), params={"limit": limit})
+        return points
+
     def signed_points(self) -> int:
         """Return the points with the sign the balance will see."""
         points: int = self.cleaned_data["points"]

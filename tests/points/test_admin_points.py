@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from pytest_django import Settings
 
 from members.models import AuditRecord, Member
 from points.models import Entry, Event
@@ -124,6 +125,21 @@ def test_an_adjustment_that_makes_no_sense_is_refused_beside_its_field(
         response = clerk.post(address, answers)
 
     assert field in response.context["form"].errors
+
+
+@pytest.mark.parametrize("is_superuser", [False, True])
+def test_one_person_adjusts_no_more_than_the_limit_at_once(
+    client: Client, member: Member, settings: Settings, is_superuser: bool
+) -> None:
+    settings.LAUREL_ADJUSTMENT_LIMIT = 5_000
+    client.force_login(staff("clerk", is_superuser=is_superuser))
+    address, answers = adjustment(member, client, confirmed="1", points="5001")
+
+    with nothing_changes():
+        response = client.post(address, answers)
+
+    assert response.context["form"].errors["points"] == ["One person adjusts at most 5,000 points at once."]
+    assert client.post(address, answers | {"points": "5000"}).status_code == 302
 
 
 def test_only_who_may_adjusts(auditor: Client, member: Member) -> None:
