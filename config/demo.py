@@ -18,7 +18,7 @@ from config.lib import actor
 from members.actions import clients, signing_in
 from members.actions.staffing import StaffRole
 from members.models import Client, Member, Scope, User
-from points import calendar
+from points import calendar, closing, reports
 
 #: How many households of the data take part.
 HOUSEHOLDS = {"small": 60, "year": 2_469}
@@ -35,7 +35,9 @@ def seed(*, size: str = "small", progress: Progress | None = None) -> dict[str, 
     staff = _staff("admin", is_superuser=True)
     clerk = _staff("clerk")
     clerk.groups.add(Group.objects.get(name=StaffRole.CLERK))
-    loading.load(_year(size, at), progress=progress)
+    loaded = loading.load(_year(size, at), progress=progress)
+    if loaded.lived and (breaks := reports.check_books()):
+        raise closing.BooksBroken(breaks="; ".join(str(one) for one in breaks[:5]))
     hero = Member.objects.by_external(SOURCE, str(HERO)).get()
     demo_story.today(at)
     return {

@@ -182,6 +182,18 @@ def test_an_outside_id_without_create_members_is_an_unknown_member(tmp_path: Pat
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_programme")
+def test_with_create_members_a_card_number_is_still_the_member_who_has_it(tmp_path: Path) -> None:
+    member = new_member()
+    path = write(tmp_path / "both.csv", [line("a", member.number), line("b", "customer-1"), line("c", member.number)])
+
+    assert run(path, "--create-members") == 0
+
+    assert Event.objects.filter(member=member).count() == 2
+    assert Member.objects.count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_programme")
 def test_members_are_enrolled_once_however_many_chunks_name_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,11 @@ class Command(BaseCommand):
             "--no-nights", action="store_true", help="do not close the days: nothing matures or expires"
         )
         parser.add_argument(
+            "--full-nights",
+            action="store_true",
+            help="check the books of a day in its night too, as a live programme does, not only once at the end",
+        )
+        parser.add_argument(
             "--shift-to-today",
             action="store_true",
             help="move the year so that its last day is yesterday; weekdays are not kept",
@@ -51,6 +56,9 @@ class Command(BaseCommand):
                 result = loading.load(wanted, progress=bars.show)
         except reading.DataMissing as missing:
             raise CommandError(str(missing)) from None
+        except KeyboardInterrupt:
+            words = _("Stopped. Run the same command again to go on; nothing is counted twice.")
+            raise CommandError(words, returncode=130) from None
         self._tell(result, time.monotonic() - started)
         self._check_books()
 
@@ -66,6 +74,7 @@ class Command(BaseCommand):
             households=reading.households()[: options["households"]],
             last_day=last_day,
             nights=not options["no_nights"],
+            quick_nights=not options["full_nights"],
             shift=shift,
         )
 
@@ -73,6 +82,7 @@ class Command(BaseCommand):
         rows = [
             (_("Households, now members"), result.members),
             (_("Days"), result.days),
+            (_("  of them in this run"), result.lived),
             (_("Baskets, now events"), result.baskets),
             *((f"  {_('rejected')}: {code}", count) for code, count in result.rejected.most_common()),
             *((_("Awarded: %(type)s") % {"type": code}, points) for code, points in sorted(result.points.items())),

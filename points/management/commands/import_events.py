@@ -24,6 +24,7 @@ from points.imports.refusals import FileUnusable
 
 SOME_ROWS_REJECTED = 1
 NOT_DONE = 2
+INTERRUPTED = 130
 
 
 class Command(BaseCommand):
@@ -64,6 +65,9 @@ class Command(BaseCommand):
                     "The database stopped answering: %(reason)s. Run the same command again; nothing is counted twice."
                 )
                 raise CommandError(words % {"reason": str(error).partition("\n")[0]}, returncode=NOT_DONE) from None
+            except KeyboardInterrupt:
+                words = _("Stopped. Run the same command again to go on; nothing is counted twice.")
+                raise CommandError(words, returncode=INTERRUPTED) from None
             self._tell(summary, report, time.monotonic() - started)
         if summary.rejected:
             sys.exit(SOME_ROWS_REJECTED)
