@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from psycopg.errors import SerializationFailure
 
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
@@ -221,13 +222,24 @@ def award_many(
     return [result for result in results if result is not None]
 
 
-def _award(bodies: list[dict[str, Any]], source: str, actor: Actor, at: datetime, told: bool) -> list[EventResult]:
+def _ask(values: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT ord, status, code, event_id, awards::text FROM points_award(%s::jsonb, %s, %s, %s, %s, %s)",
-            [json.dumps(bodies, ensure_ascii=False), source, actor, at, settings.TIME_ZONE, told],
+            "SELECT ord, status, code, event_id, awards::text FROM points_award(%s::jsonb, %s, %s, %s, %s, %s)", values
         )
-        rows = cursor.fetchall()
+        return list(cursor.fetchall())
+
+
+def _award(bodies: list[dict[str, Any]], source: str, actor: Actor, at: datetime, told: bool) -> list[EventResult]:
+    values = [json.dumps(bodies, ensure_ascii=False), source, actor, at, settings.TIME_ZONE, told]
+    try:
+        rows = _ask(values)
+    except OperationalError as error:
+        # A member was closed while the batch waited for it. Asked again, that one event is rejected by name; within a
+        # larger transaction only its owner can ask again.
+        if connection.in_atomic_block or not isinstance(error.__cause__, SerializationFailure):
+            raise
+        rows = _ask(values)
     replayed = _first_answers([row[3] for row in rows if row[1] == "replayed"] if told else [])
     results = []
     for (_ord, status, code, event_id, awards), body in zip(rows, bodies, strict=True):

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from datetime import date, timedelta
 from random import Random
+from threading import Event as Signal
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -33,6 +36,22 @@ from tests.points.factories import (
 )
 
 from .racing import at_once, codes, winners
+
+
+def wait_for_a_waiting_writer() -> None:
+    """Until somebody on this database waits for another transaction to end."""
+    for _ in range(1_000):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event IN ('transactionid', 'tuple')"
+            )
+            if cursor.fetchone()[0]:
+                return
+        sleep(0.01)
+    raise AssertionError("nobody waits")
+
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -176,6 +195,26 @@ def test_a_random_day_of_many_tills_leaves_the_books_in_order() -> None:
     assert all(line.total == 0 for line in reports.trial_balance())
 
 
+def test_a_member_who_closes_while_a_batch_waits_spoils_nobody_elses_events() -> None:
+    RuleFactory.create()
+    leaving, staying = new_member(), new_member()
+    batch = [event(staying, 10), event(leaving, 10)]
+    results: list[EventResult] = []
+
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FROM points_balance WHERE member_id = %s FOR UPDATE", [leaving.pk])
+        thread = Thread(target=lambda: results.extend(*winners(at_once([lambda: take(batch)]))))
+        thread.start()
+        wait_for_a_waiting_writer()
+        Member.objects.filter(pk=leaving.pk).update(status="closed")
+    thread.join(20)
+
+    assert [(one.status, one.code) for one in results] == [("accepted", None), ("rejected", "member_not_active")]
+    assert (balance(staying).available, balance(leaving).available) == (10, 0)
+    assert Event.objects.count() == 1
+
+
 def test_an_event_that_waited_for_its_reference_is_explained_as_it_was_awarded() -> None:
     RuleFactory.create(cap_lifetime=100)
     member = new_member()
@@ -188,20 +227,10 @@ def test_an_event_that_waited_for_its_reference_is_explained_as_it_was_awarded()
             )
 
         def rival() -> EventResult:
-            from time import sleep
-
-            while True:
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'")
-                    if cursor.fetchone()[0]:
-                        break
-                sleep(0.01)
+            wait_for_a_waiting_writer()
             (result,) = take(fast, at=AT + timedelta(seconds=1))
             release.set()
             return result
-
-        from threading import Event as Signal
-        from threading import Thread
 
         release = Signal()
         results: list[object] = []
