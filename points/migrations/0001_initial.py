@@ -1189,7 +1189,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="event",
-            index=django.contrib.postgres.indexes.BrinIndex(fields=["recorded_at"], name="event_recorded"),
+            index=django.contrib.postgres.indexes.BrinIndex(
+                autosummarize=True, fields=["recorded_at"], name="event_recorded"
+            ),
         ),
         migrations.AddConstraint(
             model_name="event",
@@ -1472,7 +1474,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="entry",
-            index=django.contrib.postgres.indexes.BrinIndex(fields=["recorded_at"], name="entry_recorded"),
+            index=django.contrib.postgres.indexes.BrinIndex(
+                autosummarize=True, fields=["recorded_at"], name="entry_recorded"
+            ),
         ),
         migrations.AddIndex(
             model_name="entry",

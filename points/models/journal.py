@@ -112,7 +112,7 @@ class Event(MemberOwned):
         indexes = (
             models.Index(fields=["member", "type", "occurred_at"], name="event_member_type"),
             models.Index(fields=["member", "refund_of"], name="event_refunds", condition=Q(refund_of__isnull=False)),
-            BrinIndex(fields=["recorded_at"], name="event_recorded"),
+            BrinIndex(autosummarize=True, fields=["recorded_at"], name="event_recorded"),
         )
         triggers = append_only()
 

@@ -150,7 +150,7 @@ class Entry(LedgerRow):
             models.CheckConstraint(name="entry_available_not_negative", condition=Q(available_after__gte=0)),
         )
         indexes = (
-            BrinIndex(fields=["recorded_at"], name="entry_recorded"),
+            BrinIndex(autosummarize=True, fields=["recorded_at"], name="entry_recorded"),
             models.Index(fields=["member", "corrects"], name="entry_corrections", condition=Q(corrects__isnull=False)),
         )
         triggers = append_only()

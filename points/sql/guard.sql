@@ -46,6 +46,15 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+-- A member enrolled while a point type is made sees nothing of it, nor it of the member: the type waits for enrolments on
+-- their way, and those that come later for it.
+CREATE FUNCTION points_wait_for_enrolments() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    LOCK TABLE members_member IN SHARE ROW EXCLUSIVE MODE;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER points_wait_for_enrolments BEFORE INSERT ON points_pointtype
+    FOR EACH ROW EXECUTE FUNCTION points_wait_for_enrolments();
 CREATE FUNCTION points_open_budget() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO points_rulebudget (rule_id) VALUES (NEW.id) ON CONFLICT DO NOTHING;

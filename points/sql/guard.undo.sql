@@ -1,8 +1,9 @@
 DROP TRIGGER points_rule_is_settled ON points_earningrule;
 DROP TRIGGER points_open_budget ON points_earningrule;
+DROP TRIGGER points_wait_for_enrolments ON points_pointtype;
 DROP TRIGGER points_open_balances ON points_pointtype;
 DROP TRIGGER points_open_balances ON members_member;
-DROP FUNCTION points_rule_is_settled(), points_open_budget(), points_open_balances();
+DROP FUNCTION points_rule_is_settled(), points_open_budget(), points_wait_for_enrolments(), points_open_balances();
 ALTER TABLE points_earningrule DROP CONSTRAINT earningrule_tier_multipliers_valid, DROP CONSTRAINT earningrule_attributes_path_valid;
 ALTER TABLE points_hold DROP CONSTRAINT hold_entry;
 ALTER TABLE points_draw DROP CONSTRAINT draw_lot, DROP CONSTRAINT draw_entry;

@@ -822,10 +822,17 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="reward",
             constraint=models.CheckConstraint(
-                condition=models.Func(
-                    models.F("points_by_tier"),
-                    output_field=models.BooleanField(),
-                    template="(jsonb_typeof(%(expressions)s) = 'object' AND NOT jsonb_path_exists(%(expressions)s, '$.* ? (@.type() != \"number\" || @ < 1 || @.floor() != @)'))",
+                condition=models.Q(
+                    models.Func(
+                        models.F("points_by_tier"),
+                        output_field=models.BooleanField(),
+                        template="(jsonb_typeof(%(expressions)s) = 'object')",
+                    ),
+                    models.Func(
+                        models.F("points_by_tier"),
+                        output_field=models.BooleanField(),
+                        template="(NOT jsonb_path_exists(%(expressions)s, '$.* ? (@.type() != \"number\" || @ < 1 || @.floor() != @)'))",
+                    ),
                 ),
                 name="reward_points_by_tier_valid",
                 violation_error_message='The price by tier is an object of whole numbers, e.g. {"gold": 900}.',

@@ -35,16 +35,21 @@ def _codes(label: Any, help_text: Any) -> "ArrayField[Any, Any]":
     )
 
 
-def _prices_valid() -> models.Func:
-    """A price by tier is an object of whole numbers from 1 on."""
-    return models.Func(
+def _prices_valid() -> Q:
+    """A price by tier is an object of whole numbers from 1 on. Two functions: a template names its column but once."""
+    is_object = models.Func(
+        F("points_by_tier"),
+        template="(jsonb_typeof(%(expressions)s) = 'object')",
+        output_field=models.BooleanField(),
+    )
+    are_whole = models.Func(
         F("points_by_tier"),
         template=(
-            "(jsonb_typeof(%(expressions)s) = 'object' AND NOT jsonb_path_exists(%(expressions)s, "
-            "'$.* ? (@.type() != \"number\" || @ < 1 || @.floor() != @)'))"
+            "(NOT jsonb_path_exists(%(expressions)s, '$.* ? (@.type() != \"number\" || @ < 1 || @.floor() != @)'))"
         ),
         output_field=models.BooleanField(),
     )
+    return Q(is_object) & Q(are_whole)
 
 
 def _coupon_terms_whole() -> Q:

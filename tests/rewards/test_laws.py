@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.utils import Error, IntegrityError
 
@@ -354,3 +355,10 @@ def test_the_states_a_coupon_is_used_from_are_those_the_law_lets_go_to_redeemed(
 
     assert before == {*USABLE_COUPON_STATES, "reserved"}
     assert issubclass(IntegrityError, Error)
+
+
+def test_a_price_that_is_no_whole_number_is_refused_by_the_form_too() -> None:
+    reward = RewardFactory.build(points_by_tier={"gold": -5})
+
+    with pytest.raises(ValidationError, match="price by tier"):
+        reward.validate_constraints()
