@@ -17,10 +17,12 @@ from points.actions import adjusting, holding, refunding, spending
 from points.actions.awarding import EventResult
 from points.explanations import explain
 from points.models import DailyStatistic, Entry, Event, Hold, JobRun
+from tests.members.factories import base_tier
 from tests.points.factories import (
     AT,
     SOURCE,
     TESTER,
+    PointTypeFactory,
     RuleFactory,
     accounts,
     balance,
@@ -28,6 +30,7 @@ from tests.points.factories import (
     event,
     expiring_lot,
     give,
+    growth,
     multiplier,
     new_member,
     new_reference,
@@ -213,6 +216,25 @@ def test_a_member_who_closes_while_a_batch_waits_spoils_nobody_elses_events() ->
     assert [(one.status, one.code) for one in results] == [("accepted", None), ("rejected", "member_not_active")]
     assert (balance(staying).available, balance(leaving).available) == (10, 0)
     assert Event.objects.count() == 1
+
+
+def test_a_member_enrolled_while_a_point_type_is_made_has_a_balance_of_it() -> None:
+    """Neither sees the other before it commits: without a lock the member could never be awarded such points."""
+    PointTypeFactory.create()
+    base_tier()
+    made: list[object] = []
+
+    with transaction.atomic():
+        member = new_member()
+        thread = Thread(target=lambda: made.extend(at_once([growth])))
+        thread.start()
+        thread.join(1)
+    thread.join(20)
+
+    assert len(made) == 1
+    assert accounts(member, "growth") == {}
+    RuleFactory.create(point_type=growth())
+    assert take(event(member, 10))[0].points == {"growth": 10}
 
 
 def test_an_event_that_waited_for_its_reference_is_explained_as_it_was_awarded() -> None:

@@ -1,12 +1,16 @@
 """When points become available and when they end: always at the end of a local day."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import override_settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from points import reports
-from points.calendar import end_of
+from points.calendar import end_of, end_of_day
 from points.models import ExpiryPolicy, Lot
 
 from .factories import (
@@ -16,6 +20,7 @@ from .factories import (
     accounts,
     balance,
     event,
+    examples,
     fixed_rule,
     history,
     in_utc,
@@ -29,6 +34,21 @@ pytestmark = pytest.mark.django_db
 
 END_OF_TUESDAY = local(2026, 3, 10, 23, 59, 59)
 MIDNIGHT = local(2026, 3, 11)
+
+
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    day=st.dates(date(2015, 1, 1), date(2025, 12, 31)),
+    zone=st.sampled_from(["Asia/Shanghai", "America/New_York", "Africa/Cairo", "America/Sao_Paulo", "Asia/Beirut"]),
+)
+def test_a_day_ends_at_the_same_moment_in_sql_and_in_python(day: date, zone: str) -> None:
+    """Also where the clocks change at midnight and the moment does not exist."""
+    with override_settings(TIME_ZONE=zone), connection.cursor() as cursor:
+        cursor.execute("SELECT points_expires_at('fixed_date', NULL, %s, now(), %s)", [day, zone])
+        assert cursor.fetchone()[0] == end_of(day)
+        noon = end_of(day) - timedelta(hours=12)
+        cursor.execute("SELECT points_expires_at('days', 0, NULL, %s, %s)", [noon, zone])
+        assert cursor.fetchone()[0] == end_of(day) == end_of_day(noon)
 
 
 @pytest.mark.parametrize(
