@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import TransactionTestCase
+from django.utils import translation
 from pytest_django import DjangoDbBlocker
 
 from config import embedded
@@ -39,6 +40,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _empty_cache() -> None:
     """Keep counters of one test, such as throttles, from the next."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """Keep the language one test reads its pages in from the next."""
+    with translation.override(settings.LANGUAGE_CODE):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

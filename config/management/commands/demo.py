@@ -41,6 +41,8 @@ class Command(BaseCommand):
         parser.add_argument("--data", choices=["small", "year"], default="small", help="how much data to start with")
 
     def handle(self, *args: Any, port: int, host: str, data: str, **options: Any) -> None:
+        # Ctrl-C too: a shell that starts us in the background has it ignored, and Python then installs no handler.
+        signal.signal(signal.SIGINT, _interrupt)
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGHUP, _interrupt)
         with self._only_one(), suppress(KeyboardInterrupt):
