@@ -144,6 +144,18 @@ def test_a_rule_that_does_not_fit_is_no_rival_in_its_group() -> None:
     assert earned(event(new_member())) == 5
 
 
+def test_a_multiplier_that_does_not_fit_is_no_rival_either_when_it_is_only_asked_for() -> None:
+    RuleFactory.create()
+    multiplier("5", channels=["app"], stacking_group="g")
+    fits = multiplier("2", stacking_group="g")
+    incoming = event(new_member(), 10)
+
+    previewed = {one.rule_id: one.points for one in awarding.preview(event=incoming, at=AT)}
+
+    assert previewed[fits.pk] == 10
+    assert earned(incoming) == sum(previewed.values()) == 20
+
+
 def test_base_points_beaten_in_their_group_are_not_multiplied() -> None:
     RuleFactory.create(stacking_group="g")
     fixed_rule(50, stacking_group="g")
