@@ -33,7 +33,7 @@ def free_port() -> int:
 def is_alive(process: psutil.Process) -> bool:
     """Tell whether a process still does anything; one that waits for its parent to ask how it ended does not."""
     with suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
