@@ -14,6 +14,7 @@ from django.utils import translation
 from pytest_django import DjangoDbBlocker
 
 from config import embedded
+from points.actions import catalogue
 
 _server = pytest.StashKey[ExitStack]()
 
@@ -40,6 +41,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _empty_cache() -> None:
     """Keep counters of one test, such as throttles, from the next."""
     cache.clear()
+    catalogue.forget()
 
 
 @pytest.fixture(autouse=True)
