@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.decorators.cache import cache_control
+from django.views.decorators.vary import vary_on_cookie
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
@@ -13,8 +14,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("rewards.api.urls")),
     path(
         "schema/",
-        cache_control(max_age=300)(
-            SpectacularAPIView.as_view(renderer_classes=[OpenApiJsonRenderer, OpenApiYamlRenderer])
+        vary_on_cookie(
+            cache_control(max_age=300)(
+                SpectacularAPIView.as_view(renderer_classes=[OpenApiJsonRenderer, OpenApiYamlRenderer])
+            )
         ),
         name="api-schema",
     ),

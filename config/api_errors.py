@@ -2,16 +2,18 @@
 
 import math
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
 from django.utils.translation import gettext_lazy as _
 from django.views import defaults
+from psycopg.errors import ReadOnlySqlTransaction
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
@@ -20,6 +22,7 @@ from config.lib.errors import DomainError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
+DATABASE_AWAY = _("The database does not answer. Send the request again in a moment; nothing was half done.")
 
 TITLES: dict[int, Any] = {
     400: _("The request cannot be read."),
@@ -29,6 +32,7 @@ TITLES: dict[int, Any] = {
     405: _("This method does not exist here."),
     406: _("This format is not offered."),
     409: _("This contradicts an earlier request."),
+    411: _("The length of the body is missing."),
     413: _("The request is too large."),
     415: _("This content type is not understood."),
     422: _("A rule of the programme refuses this."),
@@ -60,6 +64,13 @@ class BodyTooLarge(exceptions.APIException):
     default_detail = _("The body is larger than this service reads.")
 
 
+def is_database_away(error: BaseException | None) -> bool:
+    """Tell whether the database does not answer, is overloaded, or has just become a standby that only reads."""
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return True
+    return isinstance(error, InternalError) and isinstance(error.__cause__, ReadOnlySqlTransaction)
+
+
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """Turn whatever a view raised into a problem document; what nobody expected is logged and hardly told."""
     if isinstance(error, DomainError):
@@ -74,14 +85,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _invalid(error)
     if isinstance(error, exceptions.APIException):
         return _known(error)
-    if isinstance(error, (OperationalError, InterfaceError)):
-        logger.warning("api_database_away", error=type(error).__name__)
-        return _response(
-            503,
-            "temporarily_unavailable",
-            _("The database does not answer. Send the request again in a moment; nothing was half done."),
-            headers={"Retry-After": str(RETRY_SECONDS)},
-        )
+    if is_database_away(error):
+        logger.warning("api_database_away", error=type(error).__name__, reason=str(error)[:300])
+        return _response(503, "temporarily_unavailable", DATABASE_AWAY, headers={"Retry-After": str(RETRY_SECONDS)})
     request = context.get("request")
     # Whoever listens logs it with its trace, as for any other view.
     got_request_exception.send(sender=None, request=getattr(request, "_request", request))
@@ -186,9 +192,13 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Answer 500."""
+    """Answer 500, or below the API 503 when it was the database that failed before a view was reached."""
     if not is_api(request):
         return defaults.server_error(request)
+    if is_database_away(sys.exception()):
+        answer = _plain(503, "temporarily_unavailable", DATABASE_AWAY)
+        answer.headers["Retry-After"] = str(RETRY_SECONDS)
+        return answer
     return _plain(500, "internal_error", _("The failure was logged. Sending the request again is safe."))
 
 

@@ -8,23 +8,25 @@ from typing import IO, Any
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser
 
 from config.api_errors import BodyTooLarge
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-class StrictJSONParser(JSONParser):
-    """JSON without NaN, without bytes of another encoding and without characters that no text can hold."""
+class StrictJSONParser(BaseParser):
+    """JSON without NaN, without bytes of another encoding and without characters that no text can hold.
+
+    Not a subclass of the framework's own, which gets every body read whole before it is asked.
+    """
+
+    media_type = "application/json"
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        raw = stream.read(limit + 1)
-        if len(raw) > limit:
-            raise BodyTooLarge
+        raw = _read(stream, parser_context or {})
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -43,6 +45,18 @@ class StrictJSONParser(JSONParser):
         if _SURROGATE.search(text) and not _is_unicode(content):
             raise ParseError(_("The body holds half a surrogate pair, which is no character."), code="not_unicode")
         return content
+
+
+def _read(stream: IO[Any], context: Mapping[str, Any]) -> bytes:
+    """Read a body that fits its call; one that says it is longer is refused before any of it is read."""
+    limit = min(settings.DATA_UPLOAD_MAX_MEMORY_SIZE, getattr(context.get("view"), "largest_body", 2**63))
+    told = str(context["request"].META.get("CONTENT_LENGTH") or "") if "request" in context else ""
+    if told.isdigit() and int(told) > limit:
+        raise BodyTooLarge
+    raw: bytes = stream.read(limit + 1)
+    if len(raw) > limit:
+        raise BodyTooLarge
+    return raw
 
 
 def _refuse_constant(name: str) -> None:

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 SECRETS = ("SECRET_KEY", "LAUREL_PII_KEYS", "LAUREL_PII_INDEX_KEY")
@@ -20,3 +21,12 @@ def check_secrets(**kwargs: Any) -> list[CheckMessage]:
         for name in SECRETS
         if not os.environ.get(name)
     ]
+
+
+@register(Tags.security, deploy=True)
+def check_webhooks(**kwargs: Any) -> list[CheckMessage]:
+    """Keep what staff type from reaching services that listen on the server itself."""
+    if not settings.LAUREL_WEBHOOKS_LOCAL:
+        return []
+    told = "LAUREL_WEBHOOKS_LOCAL lets webhooks go to http://127.0.0.1, where services listen that trust this machine."
+    return [Error(told, hint="Leave it unset in production.", id="laurel.E002")]

@@ -97,7 +97,7 @@ def _client_key(at: datetime) -> str:
         return known
     client = Client.objects.filter(code="demo-shop").first()
     if client:
-        made = clients.renew_key(client=client, actor=ACTOR, at=at)
+        made = clients.rotate_key(client=client, actor=ACTOR, at=at)
     else:
         made = clients.create_client(name="Demo shop", code="demo-shop", scopes=Scope.values, actor=ACTOR, at=at)
     folders.write_private(path, made.key + "\n")

@@ -42,11 +42,13 @@ def story() -> dict[date, Happening]:
         date(2017, 5, 6): _of_hero(_use_coupon),
         date(2017, 6, 10): _of_hero(_return_something),
         date(2017, 8, 1): _of_hero(_invite_friend),
+        date(2017, 8, 20): _of_hero(_invite_himself),
         date(2017, 9, 9): _of_hero(lambda hero, at: _order(hero, "gift-tote", at, variant="green")),
         date(2017, 9, 10): _of_hero(lambda hero, at: _cancel(hero, "gift-tote", at)),
         date(2017, 10, 1): _of_hero(_apologise),
         date(2017, 11, 11): _of_hero(_buy_in_app),
         date(2017, 12, 5): _of_hero(lambda hero, at: _order(hero, "coupon-1", at)),
+        date(2017, 12, 14): _of_hero(lambda hero, at: _order(hero, "gift-teapot", at)),  # waits for its payment
         date(2017, 12, 16): _of_hero(_attend),  # spends nothing later: these points are the next to expire
         date(2017, 12, 27): _order_by_many,
         date(2017, 12, 29): _send_some,
@@ -177,6 +179,22 @@ def _invite_friend(hero: Member, at: datetime) -> None:
         at=at,
     )
     _buy(friend.member, "friend-purchase-1", 12_800, at)
+
+
+def _invite_himself(hero: Member, at: datetime) -> None:
+    """Let somebody with the same mailbox join by the member's code: the night holds this referral back."""
+    friend = enrolling.enrol(
+        reference="friend-2",
+        source=SOURCE,
+        name="李娜",
+        email=EMAIL.replace("@", "+2@"),
+        language="zh-hans",
+        referral_code=hero.referral_code,
+        joined_at=at,
+        actor=actor.system("demo"),
+        at=at,
+    )
+    _buy(friend.member, "friend-purchase-2", 6_800, at)
 
 
 def _buy_in_app(hero: Member, at: datetime) -> None:

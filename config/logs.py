@@ -21,7 +21,8 @@ class RequestLog(RequestMiddleware):
         """Return method and path without the query, which holds what people searched for, and without codes."""
         path = request.path
         try:
-            arguments = resolve(request.path_info).kwargs
+            # By the time of the answer it is known, and need not be looked up again.
+            arguments = (request.resolver_match or resolve(request.path_info)).kwargs
         except Resolver404:
             arguments = {}
         for name in SECRET_ARGUMENTS:

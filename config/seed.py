@@ -17,9 +17,18 @@ from config.lib import actor, money
 from members.actions import staffing
 from members.models import Tier
 from points import calendar
-from points.models import AmountBasis, AwardKind, EarningRule, EventType, ExpiryPolicy, PointType, RuleStatus
+from points.models import (
+    AmountBasis,
+    AwardKind,
+    EarningRule,
+    EventType,
+    ExpiryPolicy,
+    PointType,
+    ReferralProgramme,
+    RuleStatus,
+)
 from rewards.actions import stocking
-from rewards.models import Reward, RewardKind, RewardVariant
+from rewards.models import Reward, RewardCategory, RewardKind, RewardVariant
 
 #: Long before any business fact that might be imported.
 BEGINNING = datetime(2000, 1, 1, tzinfo=calendar.zone())
@@ -53,6 +62,18 @@ _RULES: dict[str, dict[str, Any]] = {
         "points": 100,
         "is_base": False,
         "cap_day": 1_000,
+    },
+    # The friend's side, for programmes that want it: the event a referral makes for whoever was invited.
+    "referral-friend": {
+        "name_en": "Invited by a friend: 50 points",
+        "name_zh_hans": "受邀好友得 50 积分",
+        "event_types": [EventType.CUSTOM],
+        "attributes_contain": {"referral": True, "role": "friend"},
+        "award_kind": AwardKind.FIXED,
+        "points": 50,
+        "is_base": False,
+        "cap_lifetime": 50,
+        "status": RuleStatus.DRAFT,
     },
     "review": {
         "name_en": "Write a review",
@@ -191,6 +212,12 @@ _RULES: dict[str, dict[str, Any]] = {
         "status": RuleStatus.DRAFT,
     },
 }
+_CATEGORIES: dict[str, dict[str, Any]] = {
+    "vouchers": {"name_en": "Vouchers", "name_zh_hans": "优惠", "position": 1},
+    "home": {"name_en": "For the home", "name_zh_hans": "居家", "position": 2},
+    "leisure": {"name_en": "Travel and leisure", "name_zh_hans": "出行休闲", "position": 3},
+}
+_ON_SHELF = {RewardKind.COUPON: "vouchers", RewardKind.GIFT: "home", RewardKind.SERVICE: "leisure"}
 _REWARDS: dict[str, dict[str, Any]] = {
     "coupon-1": {
         "kind": RewardKind.COUPON,
@@ -231,6 +258,16 @@ _REWARDS: dict[str, dict[str, Any]] = {
         "points": 2_500,
         "per_member_limit": 2,
     },
+    "gift-teapot": {
+        "kind": RewardKind.GIFT,
+        "name_en": "Teapot with two cups",
+        "name_zh_hans": "一壶两杯茶具",
+        "description_en": "Points and money together: you pay the rest at the till. One a month for each member.",
+        "description_zh_hans": "积分加现金兑换，余款到店支付；每位会员每月限兑一套。",
+        "points": 1_500,
+        "money_minor": 5_900,
+        "limit_month": 1,
+    },
     "service-tasting": {
         "kind": RewardKind.SERVICE,
         "name_en": "Tea tasting for two",
@@ -239,6 +276,7 @@ _REWARDS: dict[str, dict[str, Any]] = {
         "description_zh_hans": "金卡及以上会员专享的下午茶会，凭核销码入场。",
         "points": 3_000,
         "tiers": ["gold", "platinum"],
+        "booking_places": ["静安茶室", "徐汇茶室"],
     },
     "service-lounge": {
         "kind": RewardKind.SERVICE,
@@ -247,6 +285,7 @@ _REWARDS: dict[str, dict[str, Any]] = {
         "description_en": "One visit with one guest; show the code at the desk.",
         "description_zh_hans": "可携一位同伴，凭核销码入场。",
         "points": 10_000,
+        "booking_places": ["浦东机场二号航站楼", "虹桥机场二号航站楼"],
     },
 }
 _VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
@@ -255,7 +294,7 @@ _VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "green": {"name_en": "Green", "name_zh_hans": "墨绿"},
     },
 }
-_PIECES = {"gift-mug": 500, "gift-tote": 60}
+_PIECES = {"gift-mug": 500, "gift-tote": 60, "gift-teapot": 40}
 
 
 @transaction.atomic
@@ -269,8 +308,15 @@ def seed_programme() -> None:
     _seed_base_rules("purchase", settings.LAUREL_CURRENCY, "Purchases", "消费")
     for code, columns in _RULES.items():
         _seed_rule(code, columns)
+    for code, columns in _CATEGORIES.items():
+        RewardCategory.objects.get_or_create(code=code, defaults=columns)
     for code, columns in _REWARDS.items():
-        _seed_reward(code, columns)
+        shelf = RewardCategory.objects.get(code=_ON_SHELF[columns["kind"]])
+        _seed_reward(code, columns | {"category": shelf})
+    if not ReferralProgramme.objects.exists():
+        ReferralProgramme.objects.create(
+            name_en="A friend's first purchase", name_zh_hans="好友首次消费", valid_from=BEGINNING
+        )
 
 
 @transaction.atomic

@@ -54,6 +54,13 @@ USE_TZ = True
 LAUREL_CLOSE_HOUR_UTC = env.int("LAUREL_CLOSE_HOUR_UTC", default=18)
 # The most points that one person adjusts at once, whoever it is.
 LAUREL_ADJUSTMENT_LIMIT = env.int("LAUREL_ADJUSTMENT_LIMIT", default=10_000)
+# How many wrong coupon codes one client system, or one member, may bring in how many minutes.
+LAUREL_COUPON_MISSES = env.int("LAUREL_COUPON_MISSES", default=60)
+LAUREL_COUPON_MISSES_MINUTES = env.int("LAUREL_COUPON_MISSES_MINUTES", default=10)
+# Webhooks go to public HTTPS addresses; this lets them go to http://127.0.0.1 as well, for trying things out.
+LAUREL_WEBHOOKS_LOCAL = env.bool("LAUREL_WEBHOOKS_LOCAL", default=DEBUG)
+# Messages that were delivered or given up are forgotten after so many days.
+LAUREL_WEBHOOK_DAYS = env.int("LAUREL_WEBHOOK_DAYS", default=30)
 
 # Where the portal is reached.
 LAUREL_URL = env.str("LAUREL_URL", default="http://127.0.0.1:8000")
@@ -104,10 +111,14 @@ MIGRATION_LINTER_OPTIONS = {
     "include_apps": ["config", "members", "points", "rewards"],
     "sql_analyser": "postgresql",
     "no_cache": True,
+    # The first moves keys out of a table of a few rows while a deployment stands still for its migrations; the second
+    # makes the codes of coupons longer: a varchar that is widened is not rewritten, and old code can read it.
+    "ignore_name": ["0002_client_keys", "0002_coupons"],
 }
 
 MIDDLEWARE = [
     "config.metrics.count_requests",
+    "config.waking.wake_webhooks",
     "config.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -212,10 +223,12 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     name: []
     for name in ["accelerometer", "camera", "geolocation", "gyroscope", "magnetometer", "microphone", "payment", "usb"]
 }
+# A list of ten thousand events fits; any other call of the API reads one megabyte (members/api/base.py).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 
 # Languages.
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["config.formats"]
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
 USE_I18N = True
@@ -277,7 +290,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "config.api_schema.ScopedSchema",
     "EXCEPTION_HANDLER": "config.api_errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
-    "DEFAULT_THROTTLE_RATES": {"coupon_misses": env.str("LAUREL_COUPON_MISSES", default="30/min")},
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -302,6 +314,7 @@ SPECTACULAR_SETTINGS = {
         "CouponState": "rewards.models.CouponState",
         "RedemptionState": "rewards.models.RedemptionState",
         "RewardKind": "rewards.models.RewardKind",
+        "ReservationState": "rewards.models.ReservationState",
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.api_schema.complete"],
 }
@@ -382,12 +395,25 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(day_of_week="sun", hour=LAUREL_CLOSE_HOUR_UTC, minute=45),
     },
     "expire_coupons": {"task": "rewards.expire_coupons", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=30)},
+    "forget_guesses": {"task": "rewards.forget_guesses", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=35)},
+    "release_reservations": {
+        "task": "rewards.release_reservations",
+        "schedule": crontab(),
+        "options": {"expires": 60},
+    },
     "void_stale_holds": {
         "task": "points.void_stale_holds",
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 300},
     },
+    "convert_referrals": {
+        "task": "points.convert_referrals",
+        "schedule": crontab(minute="2-59/5"),
+        "options": {"expires": 300},
+    },
     "close_day": {"task": "points.close_day", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=0)},
+    "collect_webhooks": {"task": "rewards.collect_webhooks", "schedule": 60.0, "options": {"expires": 60}},
+    "purge_webhooks": {"task": "members.purge_webhooks", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=50)},
 }
 
 # Logs: one JSON object a line on stderr, with the request's id; people at a terminal get text with LOG_FORMAT=text.

@@ -2,6 +2,8 @@
 
 from django.conf import settings
 from django.contrib import admin
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.static import serve
 
@@ -13,6 +15,12 @@ handler403 = "config.api_errors.permission_denied"
 handler404 = "config.api_errors.page_not_found"
 handler500 = "config.api_errors.server_error"
 
+
+def show_picture(request: HttpRequest, path: str) -> HttpResponseBase:
+    """Serve a picture of a reward, put there by staff; a web server in front may answer for the folder itself."""
+    return serve(request, path, document_root=str(settings.MEDIA_ROOT))
+
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/live", health.live, name="live"),
     path("health/ready", health.ready, name="ready"),
@@ -21,6 +29,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("config.api")),
     path("admin/", admin.site.urls),
     path("", include("rewards.urls")),
-    # Pictures of rewards, put here by staff; a web server in front may answer for this folder itself.
-    re_path(r"^media/(?P<path>.+)$", serve, {"document_root": settings.MEDIA_ROOT}, name="media"),
+    re_path(r"^media/(?P<path>.+)$", show_picture, name="media"),
 ]

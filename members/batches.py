@@ -1,9 +1,12 @@
 """Writes over many members at once."""
 
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.db import connection, transaction
 
 from members import keys
-from members.models import Member
+from members.models import Member, WebhookEndpoint
 
 _OUTDATED = """
 SELECT id, data_key FROM members_member
@@ -31,3 +34,46 @@ def rewrap_data_keys(*, after: int, limit: int) -> tuple[int, int]:
             fresh = [keys.rewrap(wrapped, Member._meta.db_table, row_id) for row_id, wrapped in rows]
             cursor.execute(_REWRAP, [[row_id for row_id, _was in rows], [was for _row_id, was in rows], fresh])
     return (rows[-1][0] if rows else after), len(rows)
+
+
+@transaction.atomic
+def rewrap_webhook_secrets() -> int:
+    """Seal the secrets of every webhook endpoint under the current master key; how many endpoints there are."""
+    table = WebhookEndpoint._meta.db_table
+    endpoints = list(WebhookEndpoint.objects.select_for_update(no_key=True).order_by("id"))
+    for endpoint in endpoints:
+        for column in ("secret", "previous_secret"):
+            if sealed := getattr(endpoint, column):
+                secret = keys.open_secret(bytes(sealed), table, column, endpoint.pk)
+                setattr(endpoint, column, keys.seal_secret(secret, table, column, endpoint.pk))
+        endpoint.save(update_fields=["secret", "previous_secret"])
+    return len(endpoints)
+
+
+_PURGE = """
+DELETE FROM members_webhookdelivery WHERE id IN (
+    SELECT id FROM members_webhookdelivery WHERE finished_at < %s LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
+_PURGE_STOPPED = """
+DELETE FROM members_webhookdelivery WHERE id IN (
+    SELECT d.id FROM members_webhookendpoint e
+    JOIN members_webhookdelivery d ON d.endpoint_id = e.id AND d.state = 'waiting' AND d.created_at < %s
+    WHERE e.status <> 'active' LIMIT %s FOR UPDATE OF d SKIP LOCKED)
+"""
+
+
+def purge_webhooks(*, at: datetime, days: int | None = None, limit: int = 10_000) -> int:
+    """Forget messages finished so many days ago, and as old ones that wait for an endpoint that is stopped.
+
+    Each chunk is a statement of its own, so it may be killed anywhere and run twice at once.
+    """
+    before = at - timedelta(days=settings.LAUREL_WEBHOOK_DAYS if days is None else days)
+    purged = 0
+    for statement in (_PURGE, _PURGE_STOPPED):
+        while True:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, [before, limit])
+                purged += cursor.rowcount
+                if cursor.rowcount < limit:
+                    break
+    return purged

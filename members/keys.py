@@ -38,6 +38,16 @@ def rewrap(wrapped: bytes, table: str, row: int) -> bytes:
     return master_keys().wrap(unwrap(wrapped, table, row), context(table, "data_key", row))
 
 
+def seal_secret(secret: bytes, table: str, column: str, row: int) -> bytes:
+    """Seal what is no member's but must not lie open either, such as the secret of a webhook endpoint."""
+    return master_keys().wrap(secret, context(table, column, row))
+
+
+def open_secret(sealed: bytes, table: str, column: str, row: int) -> bytes:
+    """Open such a secret."""
+    return master_keys().unwrap(sealed, context(table, column, row))
+
+
 def current_prefix() -> bytes:
     """Return the first bytes of every data key wrapped under the current master key."""
     return crypto.wrapped_prefix(master_keys().current_id)

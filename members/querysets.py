@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.apps import apps
@@ -12,7 +13,7 @@ from config.lib.errors import DomainError
 from members import contacts
 
 if TYPE_CHECKING:
-    from members.models import Member  # noqa: F401
+    from members.models import Member, WebhookDelivery, WebhookEndpoint  # noqa: F401
 
 
 class MemberQuerySet(models.QuerySet["Member"]):
@@ -54,6 +55,36 @@ class MemberQuerySet(models.QuerySet["Member"]):
         """Keep the members who hold such a key."""
         held = apps.get_model("members", "MemberKey")._default_manager.filter(key)
         return self.filter(pk__in=held.values("member_id"))
+
+
+class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+    """The addresses at which client systems are told what happened."""
+
+    def listening(self, at: datetime) -> Self:
+        """Keep those that are told anything now: active, of a client system that may come in."""
+        keys = apps.get_model("members", "ClientKey")._default_manager
+        unended = Q(expires_at__isnull=True) | Q(expires_at__gt=at)
+        works = keys.filter(unended, client=models.OuterRef("client")).exclude(state="ended")
+        return self.filter(models.Exists(works), status="active", client__is_active=True)
+
+    def stopped(self) -> Self:
+        """Keep those that failing has stopped, and nobody has looked at yet."""
+        return self.filter(status__in=["failed", "gone"])
+
+    def with_work(self, at: datetime) -> Self:
+        """Keep those to which something can be sent now."""
+        deliveries = apps.get_model("members", "WebhookDelivery")._default_manager
+        due = deliveries.filter(endpoint=models.OuterRef("pk"), state="waiting", next_attempt_at__lte=at)
+        rested = Q(rests_until__isnull=True) | Q(rests_until__lte=at)
+        return self.listening(at).filter(rested, models.Exists(due))
+
+
+class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
+    """The messages to client systems."""
+
+    def waiting(self) -> Self:
+        """Keep those that are still to be delivered."""
+        return self.filter(state="waiting")
 
 
 def _number(text: str) -> Q:

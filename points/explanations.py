@@ -169,10 +169,11 @@ def _arithmetic(arithmetic: dict[str, Any], currency: str, rounded: int, type_na
     if arithmetic["award"] == "fixed":
         text = _("%(points)s %(type)s") % facts
     elif arithmetic["award"] == "multiplier":
-        text = _("%(base)s base %(type)s, multiplied by %(points)s") % facts
+        text = _("%(base)s base %(type)s made %(points)s times as many") % facts
     else:
         text = _("%(points)s %(type)s per %(per)s of %(money)s") % facts
     if Decimal(str(arithmetic["tier_multiplier"])) != 1:
         tier = Tier.objects.filter(code=arithmetic["tier"]).first()
         text += _(" × %(factor)s for tier %(tier)s") % (facts | {"tier": tier or arithmetic["tier"]})
-    return text + _(" = %(result)s.") % facts
+    # A multiplier gives what comes on top of the base, which has given its own.
+    return text + (_(": %(result)s more.") if arithmetic["award"] == "multiplier" else _(" = %(result)s.")) % facts

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 
 if TYPE_CHECKING:
     from members.models import Member
-    from points.models import EarningRule, Entry, Event, Hold, Lot  # noqa: F401
+    from points.models import EarningRule, Entry, Event, Hold, Lot, Referral  # noqa: F401
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -57,3 +57,11 @@ class HoldQuerySet(models.QuerySet["Hold"]):
     def stale(self, at: datetime) -> "HoldQuerySet":
         """Holds whose time is over and that nobody closed."""
         return self.filter(status="held", expires_at__lte=at)
+
+
+class ReferralQuerySet(models.QuerySet["Referral"]):
+    """Verdicts on invitations."""
+
+    def in_quarantine(self) -> "ReferralQuerySet":
+        """Those somebody has to look at, longest waiting first."""
+        return self.filter(status="open").order_by("id")

@@ -13,7 +13,7 @@ from django.db import connection
 from config.lib.sql import read
 from members.models import Member
 from points.calendar import end_of, start_of
-from points.models import Entry, PointType
+from points.models import Entry, PointType, ReferralProgramme
 
 SQL = Path(__file__).parent / "sql"
 
@@ -42,35 +42,31 @@ class MemberBalance:
 def balances(*, member: Member, at: datetime) -> list[MemberBalance]:
     """What a member has now, by point type. Points past their end no longer count, taken by the night or not."""
     with connection.cursor() as cursor:
+        # One statement, so that what expires is part of what is available, whoever spends meanwhile.
         cursor.execute(
             """
-            SELECT t.id, b.available - coalesce(gone.points, 0), b.pending, b.held, b.owed
+            SELECT b.point_type_id, b.available - coalesce(l.gone, 0), b.pending, b.held, b.owed, l.days, l.points
             FROM points_balance b
-            JOIN points_pointtype t ON t.id = b.point_type_id
             LEFT JOIN LATERAL (
-                SELECT sum(l.remaining)::bigint AS points FROM points_lot l
-                WHERE l.member_id = b.member_id AND l.point_type_id = b.point_type_id
-                    AND l.is_open AND NOT l.is_pending AND l.expires_at <= %(at)s
-            ) gone ON true
-            WHERE b.member_id = %(member)s ORDER BY t.id
-            """,
-            {"member": member.pk, "at": at},
-        )
-        rows = cursor.fetchall()
-        cursor.execute(
-            """
-            SELECT l.point_type_id, ((l.expires_at AT TIME ZONE %(zone)s) - interval '1 microsecond')::date,
-                sum(l.remaining)::bigint
-            FROM points_lot l
-            WHERE l.member_id = %(member)s AND l.is_open AND NOT l.is_pending AND l.expires_at > %(at)s
-            GROUP BY 1, 2 ORDER BY 1, 2
+                SELECT sum(d.points) FILTER (WHERE d.gone)::bigint AS gone,
+                    array_agg(d.on_day ORDER BY d.on_day) FILTER (WHERE NOT d.gone) AS days,
+                    array_agg(d.points ORDER BY d.on_day) FILTER (WHERE NOT d.gone) AS points
+                FROM (
+                    SELECT l.expires_at <= %(at)s AS gone, sum(l.remaining)::bigint AS points,
+                        ((l.expires_at AT TIME ZONE %(zone)s) - interval '1 microsecond')::date AS on_day
+                    FROM points_lot l
+                    WHERE l.member_id = b.member_id AND l.point_type_id = b.point_type_id
+                        AND l.is_open AND NOT l.is_pending AND l.expires_at IS NOT NULL
+                    GROUP BY 1, 3
+                ) d
+            ) l ON true
+            WHERE b.member_id = %(member)s ORDER BY 1
             """,
             {"member": member.pk, "at": at, "zone": settings.TIME_ZONE},
         )
-        expiring: dict[int, list[Expiring]] = {}
-        for type_id, on, points in cursor.fetchall():
-            expiring.setdefault(type_id, []).append(Expiring(on, points))
-    return _named(rows, expiring)
+        rows = cursor.fetchall()
+    expiring = {row[0]: [Expiring(*one) for one in zip(row[5] or (), row[6] or (), strict=True)] for row in rows}
+    return _named([row[:5] for row in rows], expiring)
 
 
 def balances_as_of(*, member: Member, at: datetime) -> list[MemberBalance]:
@@ -243,3 +239,45 @@ def members_booked_on(business_date: date) -> list[int]:
             [start_of(business_date), end_of(business_date)],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A friend who joined by a member's code, as the member may know it: when, and where the reward stands."""
+
+    joined_at: datetime
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invitations:
+    """How many friends joined by a member's code and how many of them were rewarded, and the newest of them."""
+
+    joined: int
+    rewarded: int
+    newest: list[Invitation]
+
+
+def invitations(*, member: Member, newest: int) -> Invitations:
+    """Tell how a member's invitations stand. `status` is empty where the condition is not met yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT m.joined_at, coalesce(x.status, ''), count(*) OVER (),
+                count(*) FILTER (WHERE x.status IN ('rewarded', 'released')) OVER ()
+            FROM members_member m
+            LEFT JOIN points_referral x ON x.member_id = m.referred_by_id AND x.friend_id = m.id
+            WHERE m.referred_by_id = %s ORDER BY m.joined_at DESC, m.id DESC LIMIT %s
+            """,
+            [member.pk, newest],
+        )
+        rows = cursor.fetchall()
+    joined, rewarded = rows[0][2:] if rows else (0, 0)
+    return Invitations(joined, rewarded, [Invitation(joined_at, status) for joined_at, status, *_counts in rows])
+
+
+def referral_terms(*, at: datetime) -> ReferralProgramme | None:
+    """The terms for friends who join at a moment: the built-in ones without any programme, None between programmes."""
+    programmes = list(ReferralProgramme.objects.all())
+    holding = (one for one in programmes if one.valid_from <= at and (one.valid_until is None or at < one.valid_until))
+    return next(holding, None if programmes else ReferralProgramme())

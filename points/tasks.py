@@ -1,10 +1,13 @@
 """The night, as Celery's beat starts it."""
 
+from datetime import timedelta
+
 from celery import shared_task
 from django.utils import timezone
 
 from config.lib import actor
 from points import batches, closing, reports
+from points.actions import referring
 
 
 @shared_task(name="points.close_day")
@@ -24,3 +27,10 @@ def check_all_books() -> None:
 def void_stale_holds() -> dict[str, int]:
     """Give back the points of holds whose time is over, minutes after it and not only at night."""
     return batches.void_stale_holds(at=timezone.now(), actor=actor.system("holds"))
+
+
+@shared_task(name="points.convert_referrals")
+def convert_referrals() -> dict[str, int]:
+    """Reward invitations of those who joined lately, minutes after it and not only at night."""
+    at = timezone.now()
+    return referring.convert_referrals(actor=actor.system("referrals"), at=at, joined_since=at - timedelta(days=2))

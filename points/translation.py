@@ -2,7 +2,7 @@
 
 from modeltranslation.translator import TranslationOptions, register
 
-from .models import EarningRule, PointType
+from .models import EarningRule, PointType, ReferralProgramme
 
 
 @register(PointType)
@@ -13,3 +13,8 @@ class PointTypeTranslation(TranslationOptions):
 @register(EarningRule)
 class EarningRuleTranslation(TranslationOptions):
     fields = ("name", "description")
+
+
+@register(ReferralProgramme)
+class ReferralProgrammeTranslation(TranslationOptions):
+    fields = ("name",)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from config.lib.errors import DomainError
 from members.models import Member, Tier
 from points.actions.posting import InsufficientPoints, MemberNotActive
-from rewards.models import Reward
+from rewards.models import LimitPeriod, Reward
 
 
 class RewardUnavailable(DomainError):
@@ -46,6 +46,14 @@ class LimitReached(RewardUnavailable):
     message = _("A member can have %(limit)s of this reward and you have had %(had)s.")
 
 
+_LIMIT_MESSAGES = {
+    LimitPeriod.DAY: _("A member can have %(limit)s of this reward a day and you have had %(had)s today."),
+    LimitPeriod.WEEK: _("A member can have %(limit)s of this reward a week and you have had %(had)s this week."),
+    LimitPeriod.MONTH: _("A member can have %(limit)s of this reward a month and you have had %(had)s this month."),
+    LimitPeriod.LIFETIME: LimitReached.message,
+}
+
+
 class OutOfStock(RewardUnavailable):
     code = "out_of_stock"
     message = _("Of this reward %(left)s are left.")
@@ -57,16 +65,21 @@ class SoldOut(OutOfStock):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """What of a member decides: tier, segments, points at hand (None: not asked), and what was redeemed before."""
+    """What of a member decides: tier, segments, points at hand (None: not asked), and what was redeemed before.
+
+    `had` gives for a reward's id the pieces that stand, by the period of a limit.
+    """
 
     is_active: bool
     tier: str
     segments: frozenset[str]
     points: int | None = None
-    had: Mapping[int, int] = field(default_factory=dict)
+    had: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, member: Member, *, points: int | None = None, had: Mapping[int, int] | None = None) -> "Asker":
+    def of(
+        cls, member: Member, *, points: int | None = None, had: Mapping[int, Mapping[str, int]] | None = None
+    ) -> "Asker":
         """Return what is known of a member."""
         return cls(member.is_active, member.tier.code, frozenset(member.labels), points, had or {})
 
@@ -102,9 +115,17 @@ def _of_asker(reward: Reward, asker: Asker, quantity: int) -> Iterator[DomainErr
         yield TierTooLow(tiers=_names(reward.tiers))
     if reward.segments and asker.segments.isdisjoint(reward.segments):
         yield NotInSegment()
-    had = asker.had.get(reward.pk, 0)
-    if reward.per_member_limit is not None and had + quantity > reward.per_member_limit:
-        yield LimitReached(limit=reward.per_member_limit, had=had)
+    yield from _of_limits(reward, asker.had.get(reward.pk, {}), quantity)
+
+
+def _of_limits(reward: Reward, had: Mapping[str, int], quantity: int) -> Iterator[DomainError]:
+    """Yield the limit that will last longest of those that are reached: one reason is enough."""
+    reached = [
+        LimitReached(_LIMIT_MESSAGES[LimitPeriod(period)], limit=limit, had=had.get(period, 0), period=period)
+        for period, limit in reward.limits.items()
+        if had.get(period, 0) + quantity > limit
+    ]
+    yield from reached[-1:]
 
 
 def _names(codes: list[str]) -> str:

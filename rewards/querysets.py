@@ -1,6 +1,7 @@
 """Chainable ways to find rewards, coupons and redemptions."""
 
 import re
+import unicodedata
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
@@ -10,14 +11,17 @@ from django.db.models import F, Q
 
 if TYPE_CHECKING:
     from members.models import Member
-    from rewards.models import Coupon, Redemption, Reward  # noqa: F401
+    from rewards.models import Coupon, CouponUse, Redemption, Reward  # noqa: F401
 
 _ENDING = F("expires_at").asc(nulls_last=True)
 
 
 def normalise_code(text: str) -> str:
-    """Read a code as it was typed: capitals, without the spaces and dashes that help people copy it."""
-    return re.sub(r"[\s\-–—]+", "", text).upper()
+    """Read a code as it was typed: capitals, without the spaces and dashes that help people copy it.
+
+    What a Chinese keyboard types at full width is what it looks like.
+    """
+    return re.sub(r"[\s\-–—]+", "", unicodedata.normalize("NFKC", text)).upper()
 
 
 class RewardQuerySet(models.QuerySet["Reward"]):
@@ -36,6 +40,10 @@ class RewardQuerySet(models.QuerySet["Reward"]):
     def of_kind(self, kind: str) -> Self:
         """Keep coupons, gifts or services; everything when no kind is given."""
         return self.filter(kind=kind) if kind else self
+
+    def in_category(self, code: str) -> Self:
+        """Keep one shelf; everything when none is named."""
+        return self.filter(category__code=code) if code else self
 
 
 class CouponQuerySet(models.QuerySet["Coupon"]):
@@ -58,9 +66,23 @@ class CouponQuerySet(models.QuerySet["Coupon"]):
             state__in=("issued", "assigned", "rolled_back"),
         )
 
+    def free(self, at: datetime) -> Self:
+        """Keep those that can be given to a member: nobody's, untouched and not over."""
+        return self.filter(
+            Q(expires_at__isnull=True) | Q(expires_at__gt=at), state="issued", member__isnull=True, used=0, held=0
+        )
+
     def due_to_expire(self, at: datetime) -> Self:
         """Keep those whose time is over and whose state does not say so yet."""
-        return self.filter(state__in=("issued", "assigned", "rolled_back", "reserved"), expires_at__lte=at)
+        return self.filter(state__in=("issued", "assigned", "rolled_back"), held=0, expires_at__lte=at)
+
+
+class CouponUseQuerySet(models.QuerySet["CouponUse"]):
+    """Uses of coupons and their returns."""
+
+    def standing(self) -> Self:
+        """Keep the uses that were not given back."""
+        return self.filter(gives_back__isnull=True, given_back_by__isnull=True)
 
 
 class RedemptionQuerySet(models.QuerySet["Redemption"]):

@@ -1,15 +1,16 @@
 """Reads over several tables, each as a frozen dataclass."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import Prefetch, Q, Sum
+from django.db.models import Exists, OuterRef, Prefetch, Q, Sum
 
 from members.models import Member
+from points.calendar import local_date, start_of
 from points.reports import balances
 from rewards.eligibility import Asker, refusals
-from rewards.models import Redemption, Reward, RewardVariant, Stock
+from rewards.models import Coupon, LimitPeriod, Redemption, Reward, RewardVariant, Stock
 
 #: The point type that prices are in.
 POINT_TYPE = "points"
@@ -42,7 +43,7 @@ class Offer:
         return not self.reasons
 
 
-def catalogue(*, member: Member | None = None, at: datetime, kind: str = "") -> list[Offer]:
+def catalogue(*, member: Member | None = None, at: datetime, kind: str = "", category: str = "") -> list[Offer]:
     """List what the programme offers or is about to offer, cheapest first; for a member with price and reasons.
 
     Four statements whatever the number of rewards, three more with a member. What has ended is left out.
@@ -50,29 +51,54 @@ def catalogue(*, member: Member | None = None, at: datetime, kind: str = "") -> 
     rewards = list(
         Reward.objects.active()
         .of_kind(kind)
+        .in_category(category)
+        .select_related("category")
         .filter(Q(valid_until__isnull=True) | Q(valid_until__gt=at))
         .prefetch_related(Prefetch("variants", RewardVariant.objects.filter(is_active=True), "choices"))
     )
-    left = pieces_left(rewards)
+    left = pieces_left(rewards, at=at)
     asker = _asker(member, rewards, at) if member else None
     return [_offer(reward, left, asker, at) for reward in rewards]
 
 
-def pieces_left(rewards: Sequence[Reward]) -> dict[tuple[int, int | None], int]:
-    """Return the pieces left by (reward, variant); what is not in it has no end."""
+def pieces_left(rewards: Sequence[Reward], *, at: datetime) -> dict[tuple[int, int | None], int]:
+    """Return the pieces left by (reward, variant); what is not in it has no end.
+
+    Of a batch of codes it is only told when none is left, for counting a million takes its time.
+    """
     stock = Stock.objects.filter(reward__in=rewards, count__isnull=False)
-    return {(row.reward_id, row.variant_id): row.count or 0 for row in stock}
+    left: dict[tuple[int, int | None], int] = {(row.reward_id, row.variant_id): row.count or 0 for row in stock}
+    if from_batches := [reward.pk for reward in rewards if reward.coupon_batch_id is not None]:
+        codes = Coupon.objects.filter(batch=OuterRef("coupon_batch")).free(at)
+        empty = Reward.objects.filter(~Exists(codes), pk__in=from_batches)
+        left |= {(pk, None): 0 for pk in empty.values_list("pk", flat=True)}
+    return left
 
 
-def redeemed_before(*, member: Member, rewards: Sequence[Reward]) -> dict[int, int]:
-    """Return how many pieces a member has of each reward, what was undone not counted."""
-    orders = Redemption.objects.filter(member=member, reward__in=rewards).standing()
-    return dict(orders.order_by().values_list("reward").annotate(Sum("quantity")))
+def redeemed_before(*, member: Member, rewards: Sequence[Reward], at: datetime) -> dict[int, dict[str, int]]:
+    """Return how many pieces a member has of each reward, this day, week, month and ever; undone ones not counted."""
+    orders = Redemption.objects.filter(member=member, reward__in=rewards).standing().order_by()
+    sums = {
+        period: Sum("quantity", filter=Q(placed_at__gte=start), default=0)
+        for period, start in _starts_of_periods(at).items()
+    } | {LimitPeriod.LIFETIME.value: Sum("quantity")}
+    found: Iterable[tuple[int, ...]] = orders.values_list("reward_id").annotate(**sums)
+    return {reward_id: dict(zip(sums, had, strict=True)) for reward_id, *had in found}
+
+
+def _starts_of_periods(at: datetime) -> dict[str, datetime]:
+    """Return the first moments of the programme's day, week (from Monday on) and month."""
+    today = local_date(at)
+    return {
+        LimitPeriod.DAY.value: start_of(today),
+        LimitPeriod.WEEK.value: start_of(today - timedelta(days=today.weekday())),
+        LimitPeriod.MONTH.value: start_of(today.replace(day=1)),
+    }
 
 
 def _asker(member: Member, rewards: Sequence[Reward], at: datetime) -> Asker:
-    limited = [reward for reward in rewards if reward.per_member_limit is not None]
-    had = redeemed_before(member=member, rewards=limited) if limited else {}
+    limited = [reward for reward in rewards if reward.limits]
+    had = redeemed_before(member=member, rewards=limited, at=at) if limited else {}
     points = next((one.available for one in balances(member=member, at=at) if one.code == POINT_TYPE), 0)
     return Asker.of(member, points=points, had=had)
 

@@ -2,7 +2,7 @@
 
 from modeltranslation.translator import TranslationOptions, register
 
-from .models import Reward, RewardVariant
+from .models import Reward, RewardCategory, RewardVariant
 
 
 @register(Reward)
@@ -10,6 +10,13 @@ class RewardTranslation(TranslationOptions):
     """What the reward is called and what it is, in English and 中文."""
 
     fields = ("name", "description")
+
+
+@register(RewardCategory)
+class RewardCategoryTranslation(TranslationOptions):
+    """What the shelf is called, in English and 中文."""
+
+    fields = ("name",)
 
 
 @register(RewardVariant)

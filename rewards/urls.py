@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from rewards.portal import catalogue, details, orders, views
+from rewards.portal import catalogue, coupons, details, orders, views
 from rewards.portal.signing_in import SignIn, SignOut
 
 urlpatterns = [
@@ -19,7 +19,9 @@ urlpatterns = [
     path("orders/", orders.show_orders, name="orders"),
     path("orders/<uuid:key>/", orders.show_order, name="order"),
     path("orders/<uuid:key>/cancel/", orders.cancel_order, name="cancel_order"),
+    path("orders/<uuid:key>/book/", orders.book_order, name="book_order"),
     path("coupons/", orders.show_coupons, name="coupons"),
+    path("coupons/enter/", coupons.enter_code, name="enter_code"),
     path("coupons/<int:pk>/", orders.show_coupon, name="coupon"),
     path("spending/", views.show_spending, name="spending"),
     path("invite/", views.show_invite, name="invite"),

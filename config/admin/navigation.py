@@ -52,15 +52,24 @@ GROUPS: tuple[tuple[Any, tuple[Link, ...]], ...] = (
             _screen("points", "hold", _("Holds"), "lock_clock"),
             _screen("points", "earningrule", _("Earning rules"), "rule"),
             _screen("points", "pointtype", _("Point types"), "toll"),
+            _screen("points", "referral", _("Referrals"), "diversity_3", "points.admin.referrals.open_badge"),
+            _screen("points", "referralprogramme", _("Referral programmes"), "campaign"),
         ),
     ),
     (
         _("Rewards"),
         (
             _screen("rewards", "reward", _("Catalogue"), "redeem"),
+            _screen("rewards", "rewardcategory", _("Categories"), "shelves"),
             _screen("rewards", "stock", _("Stock"), "warehouse"),
             _screen("rewards", "coupon", _("Coupons"), "confirmation_number"),
             _screen("rewards", "couponbatch", _("Coupon batches"), "stacks"),
+            Link(
+                _("Take in outside codes"),
+                "playlist_add",
+                "admin:rewards_couponbatch_outside",
+                ("rewards.add_couponbatch",),
+            ),
             _screen(
                 "rewards", "redemption", _("Redemptions"), "local_shipping", "rewards.admin.redemption.waiting_badge"
             ),
@@ -85,6 +94,8 @@ GROUPS: tuple[tuple[Any, tuple[Link, ...]], ...] = (
         _("Access"),
         (
             _screen("members", "client", _("Client systems"), "key"),
+            _screen("members", "webhookendpoint", _("Webhooks"), "webhook", "members.admin.webhooks.stopped_badge"),
+            _screen("members", "webhookdelivery", _("Webhook messages"), "outbox"),
             _screen("members", "user", _("Users"), "badge"),
             _screen("auth", "group", _("Roles"), "admin_panel_settings"),
             _screen("members", "auditrecord", _("Audit trail"), "policy"),

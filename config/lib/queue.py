@@ -17,6 +17,16 @@ def enqueue(task: str, /, **arguments: Any) -> None:
     transaction.on_commit(partial(send, task, **arguments), robust=True)
 
 
+def send_in(seconds: float, task: str, /, **arguments: Any) -> None:
+    """Queue a task now, to be begun after a while; where tasks run at once there is no later, and nothing is done."""
+    from celery import current_app
+
+    if not current_app.conf.task_always_eager:
+        current_app.send_task(
+            task, kwargs=arguments, countdown=seconds, expires=seconds + 600, retry=True, retry_policy=RETRY_POLICY
+        )
+
+
 def send(task: str, /, **arguments: Any) -> None:
     """Queue a task now; raises when the broker is away."""
     from celery import current_app

@@ -1,6 +1,7 @@
 """Who may come in: client systems and their keys, staff and their roles, and the trail of what they did."""
 
 import copy
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from axes.models import AccessAttempt
@@ -10,8 +11,9 @@ from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -29,11 +31,12 @@ from members.admin.base import (
     ScreenAdmin,
     display,
     moment,
+    shown_day,
     shown_moment,
 )
-from members.admin.forms import ClientForm, ReasonForm
+from members.admin.forms import ClientForm, NewKeyForm, ReasonForm
 from members.admin.screen import Cell, Panel, screen
-from members.models import AuditRecord, Client, Member, Scope, User
+from members.models import AuditRecord, Client, ClientKey, KeyState, Member, Scope, User
 
 if TYPE_CHECKING:
     _UserAdmin = auth_admin.UserAdmin[User]
@@ -72,25 +75,49 @@ class NewClientPage(KeyPage):
 
 
 class NewKeyPage(KeyPage):
-    """A new key for a client system; the old one stops at once."""
+    """A new key for a client system; the old one works beside it for as long as is asked."""
 
     title = _("Make a new key")
-    intro = _("The present key stops working at once.")
+    intro = _("It is shown once, on the next page. Put it into the system before the present key ends.")
     submit_label = _("Make a new key")
-    form_class = ReasonForm
+    form_class = NewKeyForm
     permission = "members.change_client"
-    is_dangerous = True
 
     def is_allowed(self, request: HttpRequest) -> bool:
         """Tell whether this person may hold the key: it opens all that the system may do."""
         return super().is_allowed(request) and staffing.may_renew_key(_person(request), self.subject.scopes)
 
-    def act(self, form: ReasonForm) -> clients.NewKey:
-        return clients.renew_key(client=self.subject, actor=self.actor, at=timezone.now())
+    def act(self, form: NewKeyForm) -> clients.NewKey:
+        return clients.rotate_key(client=self.subject, **form.cleaned_data, actor=self.actor, at=timezone.now())
+
+
+class WithdrawKeyPage(ActionPage):
+    """A key ended before its time: anybody who looks after systems may do it, for it opens nothing."""
+
+    title = _("Withdraw a key")
+    intro = _("Calls with this key are refused within fifteen seconds. It cannot be undone.")
+    submit_label = _("Withdraw the key")
+    form_class = ReasonForm
+    permission = "members.change_client"
+    is_dangerous = True
+
+    @cached_property
+    def key(self) -> ClientKey:
+        """The key, one of this system."""
+        return get_object_or_404(ClientKey, client=self.subject, pk=self.kwargs["key"])
+
+    @property
+    def subject_label(self) -> str:
+        """The system and the public half of the key."""
+        return f"{self.subject} · {self.key}"
+
+    def act(self, form: ReasonForm) -> str:
+        clients.withdraw_key(key=self.key, **form.cleaned_data, actor=self.actor, at=timezone.now())
+        return _("The key %(key)s was withdrawn.") % {"key": self.key}
 
 
 class ClientChangeForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What may change of a client system: never its code, never its key."""
+    """What may change of a client system: never its code, never its keys."""
 
     scopes = forms.MultipleChoiceField(
         label=_("scopes"), choices=Scope, required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
@@ -98,7 +125,7 @@ class ClientChangeForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Client
-        fields = ("name", "scopes", "is_active", "expires_at")
+        fields = ("name", "scopes", "is_active")
 
 
 def _person(request: HttpRequest) -> User:
@@ -115,20 +142,20 @@ class ClientAdmin(ScreenAdmin):
     """Systems that call the API."""
 
     form = ClientChangeForm
-    list_display = ("name", "code", "shown_scopes", "is_active", "last_used_on", "ends")
+    list_display = ("name", "code", "shown_scopes", "is_active", "last_used", "ends")
     list_filter = (("is_active", BooleanRadioFilter),)
-    search_fields = ("name", "code", "key_id")
-    readonly_fields = ("code", "key_id", "created_at", "last_used_on")
-    fieldsets = (
-        (None, {"fields": ("name", "code", "is_active", "expires_at", "scopes")}),
-        (_("Key"), {"fields": ("key_id", "created_at", "last_used_on")}),
-    )
+    search_fields = ("name", "code", "keys__key_id")
+    readonly_fields = ("code", "created_at")
+    fieldsets = ((None, {"fields": ("name", "code", "is_active", "scopes", "created_at")}),)
     custom_urls = (
         ("new/", "members_client_new", NewClientPage.as_view()),
         ("<path:object_id>/new-key/", "members_client_new_key", NewKeyPage.as_view()),
+        ("<path:object_id>/keys/<int:key>/withdraw/", "members_client_withdraw", WithdrawKeyPage.as_view()),
     )
     change_form_template = "admin/members/client.html"
-    ends = moment("expires_at", _("expires"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("keys")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -152,7 +179,8 @@ class ClientAdmin(ScreenAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         client = context.get("original")
         may = client is not None and staffing.may_renew_key(_person(request), client.scopes)
-        return super().render_change_form(request, context | {"may_renew_key": may}, *args, **kwargs)
+        table = _keys(client, may_withdraw=self.has_change_permission(request)) if client else None
+        return super().render_change_form(request, context | {"may_renew_key": may, "keys": table}, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -161,6 +189,38 @@ class ClientAdmin(ScreenAdmin):
     @display(description=_("scopes"))
     def shown_scopes(self, client: Client) -> str:
         return ", ".join(client.scopes)
+
+    @display(description=_("last used on"))
+    def last_used(self, client: Client) -> str:
+        return shown_day(max((key.last_used_on for key in client.keys.all() if key.last_used_on), default=None))
+
+    @display(description=_("expires"))
+    def ends(self, client: Client) -> str:
+        """When the key in use ends; systems without a key that works are told apart at a glance."""
+        at = timezone.now()
+        working = [key for key in client.keys.all() if key.works(at)]
+        if not working:
+            return now_("no key works")
+        return shown_moment(None if None in (ends := [key.expires_at for key in working]) else max(filter(None, ends)))
+
+
+_KEY_LABELS = {"current": "success", "retiring": "warning", "ended": ""}
+
+
+def _keys(client: Client, *, may_withdraw: bool) -> Panel:
+    """Show the keys of a system, the newest first; what works can be withdrawn."""
+    at = timezone.now()
+    rows = []
+    for key in client.keys.all():
+        state = Cell(key.get_state_display(), label=_KEY_LABELS[key.state])
+        if key.state != KeyState.ENDED and not key.works(at):
+            state = Cell(_("expired"), label="")
+        page = reverse("admin:members_client_withdraw", args=[client.pk, key.pk])
+        step = Cell(_("Withdraw"), href=page) if may_withdraw and key.works(at) else ""
+        ends = shown_moment(key.ended_at or key.expires_at)
+        rows.append((Cell(key.key_id), state, shown_moment(key.created_at), shown_day(key.last_used_on), ends, step))
+    headers = (_("key"), _("state"), _("created"), _("last used on"), _("ends"), "")
+    return Panel(title=_("Keys"), headers=headers, rows=rows, empty=_("Nothing yet."), slug="keys")
 
 
 @admin.register(Group)

@@ -1,5 +1,6 @@
 """What staff fill in about members and client systems."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -7,7 +8,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from members.admin.styling import StyledForm
-from members.models import Member, Scope, Tier
+from members.models import OFFERED_TYPES, Client, Member, Scope, Tier
 
 
 def reason_field() -> forms.CharField:
@@ -128,6 +129,72 @@ class ClientForm(StyledForm):
     )
     scopes = forms.MultipleChoiceField(label=_("scopes"), choices=Scope, widget=forms.CheckboxSelectMultiple)
     expires_at = forms.SplitDateTimeField(label=_("expires"), required=False, help_text=_("Empty: never."))
+
+
+class WebhookForm(StyledForm):
+    """Where a client system is told, and of what."""
+
+    name = forms.CharField(label=_("name"), max_length=100)
+    url = forms.CharField(
+        label=_("address"),
+        max_length=500,
+        help_text=_("Begins with https:// and is reached from the open Internet, on port 443 or 8443."),
+    )
+    types = forms.MultipleChoiceField(
+        label=_("told of"),
+        choices=[(each.value, each.label) for each in OFFERED_TYPES],
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("The client system needs the scope to read what it is told of."),
+    )
+
+
+class NewWebhookForm(WebhookForm):
+    """A new address at which a client system is told."""
+
+    client = forms.ModelChoiceField(Client.objects.none(), label=_("client system"))
+
+    field_order = ("client", "name", "url", "types")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["client"].queryset = Client.objects.filter(is_active=True)  # type: ignore[attr-defined]
+
+
+class RotateForm(StyledForm):
+    """For how long the secret before is still good."""
+
+    GRACES = (
+        (24, _("One day")),
+        (168, _("One week")),
+        (0, _("Not at all: the old secret is known to somebody it should not be")),
+    )
+
+    grace_hours = forms.TypedChoiceField(
+        label=_("The old secret is still good for"), choices=GRACES, coerce=int, widget=forms.RadioSelect, initial=24
+    )
+
+
+class NewKeyForm(StyledForm):
+    """A new key, how long the present one goes on working, and why."""
+
+    GRACES = (
+        (0, _("not at all: it ends at once")),
+        (1, _("for an hour")),
+        (24, _("for a day")),
+        (7 * 24, _("for a week")),
+        (30 * 24, _("for thirty days")),
+    )
+
+    grace = forms.TypedChoiceField(
+        label=_("the present key goes on working"),
+        choices=GRACES,
+        coerce=lambda hours: timedelta(hours=int(hours)),
+        initial=7 * 24,
+    )
+    expires_at = forms.SplitDateTimeField(
+        label=_("expires"), required=False, help_text=_("When the new key ends. Empty: never.")
+    )
+    reason = reason_field()
 
 
 def split_words(text: str) -> list[str]:

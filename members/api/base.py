@@ -6,9 +6,10 @@ from typing import Any, ClassVar, cast
 
 from django.http import Http404, HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -33,11 +34,24 @@ class Body(serializers.Serializer[Any]):
         return fields
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            unknown = sorted(str(name) for name in data if name not in self.fields)
-            if unknown:
-                raise ValidationError({printable(name): [_("This field is not known.")] for name in unknown[:20]})
-        return super().to_internal_value(data)
+        unknown = sorted(str(name) for name in data if name not in self.fields) if isinstance(data, Mapping) else []
+        problems: dict[str, Any] = {printable(name): [_("This field is not known.")] for name in unknown[:20]}
+        validated = None
+        try:
+            validated = super().to_internal_value(data)
+        except ValidationError as error:
+            problems |= cast(dict[str, Any], error.detail)
+        if problems:
+            raise ValidationError(problems)
+        return validated
+
+
+class LengthRequired(APIException):
+    """A body that does not say how long it is would be read as none at all."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = _("Say how long the body is: send Content-Length instead of chunks.")
 
 
 class ApiView(APIView):
@@ -45,6 +59,12 @@ class ApiView(APIView):
 
     scopes: ClassVar[Mapping[str, tuple[str, ...]]]
     open_to_members: ClassVar[bool] = False
+    #: Bytes of a body; a call that takes lists says more.
+    largest_body: ClassVar[int] = 2**20
+    #: What may stand behind the question mark, beside filters and pages.
+    queries: ClassVar[tuple[str, ...]] = ()
+    filterset_class: ClassVar[Any] = None
+    pagination_class: ClassVar[Any] = None
     permission_classes = [CallerMay]
     http_method_names = ["get", "head", "post", "patch"]
     at: datetime
@@ -59,6 +79,17 @@ class ApiView(APIView):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         self.at = timezone.now()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+            raise LengthRequired
+        self._refuse_unknown_queries(request)
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response.headers.setdefault("Cache-Control", "no-store")  # what a member has is nobody's to keep on the way
+        return response
 
     @property
     def caller(self) -> Caller:
@@ -78,6 +109,15 @@ class ApiView(APIView):
         if member is None or (self.caller.member and self.caller.member != member):
             raise Http404
         return member
+
+    def _refuse_unknown_queries(self, request: Request) -> None:
+        """A misspelt filter must not become a list of everybody."""
+        known = {*self.queries, *(self.filterset_class.base_filters if self.filterset_class else ())}
+        if self.pagination_class:
+            known |= {"cursor", "page_size"}
+        unknown = sorted(request.query_params.keys() - known) if request.method in ("GET", "HEAD") else []
+        if unknown:
+            raise ValidationError({printable(name): [_("This parameter is not known.")] for name in unknown[:20]})
 
 
 def first_or_again(content: Any, *, replayed: bool) -> Response:

@@ -47,7 +47,13 @@ class EnrolmentBody(Body):
     language = TextField(max_length=10, required=False, allow_blank=True)
     tier = TextField(max_length=32, required=False, allow_blank=True)
     referral_code = TextField(max_length=20, required=False, allow_blank=True)
-    attributes = AttributesField(required=False)
+    attributes = AttributesField(
+        required=False,
+        help_text=_(
+            "A JSON object of your own. “device”, the device somebody joins from, helps to tell friends from the same "
+            "person."
+        ),
+    )
 
 
 class ProfileBody(Body):

@@ -1,5 +1,8 @@
 """Who may come in: people who sign in, and client systems with a key."""
 
+from datetime import datetime
+
+import pgtrigger
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -58,12 +61,10 @@ class Scope(models.TextChoices):
 
 
 class Client(models.Model):
-    """A system that calls the API; its code is the source of what it writes. Only a hash of its secret is kept."""
+    """A system that calls the API; its code is the source of what it writes."""
 
     name = models.CharField(_("name"), max_length=100)
     code = models.SlugField(_("code"), max_length=50, unique=True)
-    key_id = models.CharField(_("key id"), max_length=16, unique=True, editable=False)
-    secret_hash = models.BinaryField(_("secret hash"))
     scopes = ArrayField(
         models.CharField(max_length=20, choices=Scope),
         verbose_name=_("scopes"),
@@ -72,9 +73,7 @@ class Client(models.Model):
         blank=True,
     )
     is_active = models.BooleanField(_("active"), default=True, db_default=True)
-    last_used_on = models.DateField(_("last used on"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
-    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("client system")
@@ -91,3 +90,65 @@ class Client(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class KeyState(models.TextChoices):
+    """Where a key stands. One that is being replaced works beside its successor until its own end."""
+
+    CURRENT = "current", _("in use")
+    RETIRING = "retiring", _("being replaced")
+    ENDED = "ended", _("ended")
+
+
+class ClientKey(models.Model):
+    """A key of a client system: its public half and the hash of its secret. At most two of a system work at a time."""
+
+    client = models.ForeignKey(Client, models.PROTECT, verbose_name=_("client system"), related_name="keys")
+    key_id = models.CharField(_("key id"), max_length=16, unique=True)
+    secret_hash = models.BinaryField(_("secret hash"))
+    state = models.CharField(
+        _("state"), max_length=10, choices=KeyState, default=KeyState.CURRENT, db_default=KeyState.CURRENT
+    )
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    last_used_on = models.DateField(_("last used on"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("key")
+        verbose_name_plural = _("keys")
+        ordering = ("-id",)
+        default_permissions = ()
+        constraints = (
+            models.UniqueConstraint(
+                name="clientkey_two_at_most", fields=["client", "state"], condition=~Q(state=KeyState.ENDED)
+            ),
+            models.CheckConstraint(
+                name="clientkey_replaced_has_end", condition=~Q(state=KeyState.RETIRING) | Q(expires_at__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="clientkey_end_is_dated",
+                condition=Q(state=KeyState.ENDED, ended_at__isnull=False)
+                | (~Q(state=KeyState.ENDED) & Q(ended_at__isnull=True)),
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+            pgtrigger.ReadOnly(name="keeps_key", fields=["client", "key_id", "secret_hash", "created_at"]),
+            pgtrigger.FSM(
+                name="ends_for_good",
+                field="state",
+                transitions=[
+                    (KeyState.CURRENT, KeyState.RETIRING),
+                    (KeyState.CURRENT, KeyState.ENDED),
+                    (KeyState.RETIRING, KeyState.ENDED),
+                ],
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.key_id
+
+    def works(self, at: datetime) -> bool:
+        """Whether it lets its system in at a moment."""
+        return self.state != KeyState.ENDED and (self.expires_at is None or self.expires_at > at)

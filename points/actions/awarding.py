@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -77,7 +78,10 @@ class Award:
 
 @dataclass(frozen=True, slots=True)
 class EventResult:
-    """What became of one event: accepted, replayed (the first answer again) or rejected with code and detail."""
+    """What became of one event: accepted, replayed (the first answer again) or rejected with code and detail.
+
+    `friend` is the member, where that member was invited by another and no verdict on it has been given.
+    """
 
     reference: str
     status: str
@@ -86,6 +90,7 @@ class EventResult:
     event_id: int | None = None
     points: dict[str, int] = field(default_factory=dict)
     awards: list[Award] = field(default_factory=list)
+    friend: int | None = None
 
 
 def problem_of(event: IncomingEvent, at: datetime) -> tuple[str, str] | None:
@@ -222,24 +227,37 @@ def award_many(
     return [result for result in results if result is not None]
 
 
-def _ask(values: list[Any]) -> list[tuple[Any, ...]]:
+#: One round trip: the awards, and after them those of the members by card number whose invitation waits for a verdict.
+_ASK = """
+    SELECT ord, status, code, event_id, awards::text FROM points_award(%s::jsonb, %s, %s, %s, %s, %s)
+    UNION ALL
+    SELECT NULL, NULL, k.key, m.id, NULL
+    FROM members_memberkey k JOIN members_member m ON m.id = k.member_id
+    WHERE k.kind = 'number' AND k.key = ANY (%s) AND k.scope = '' AND m.referred_by_id IS NOT NULL
+        AND NOT EXISTS (SELECT FROM points_referral x WHERE x.member_id = m.referred_by_id AND x.friend_id = m.id)
+"""
+
+
+def _ask(values: list[Any]) -> tuple[list[tuple[Any, ...]], dict[str, int]]:
+    """Return a row for each event, and the invited friends by card number."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT ord, status, code, event_id, awards::text FROM points_award(%s::jsonb, %s, %s, %s, %s, %s)", values
-        )
-        return list(cursor.fetchall())
+        cursor.execute(_ASK, values)
+        rows = cursor.fetchall()
+    events = sorted((row for row in rows if row[0] is not None), key=itemgetter(0))
+    return events, {number: friend for order, _status, number, friend, _awards in rows if order is None}
 
 
 def _award(bodies: list[dict[str, Any]], source: str, actor: Actor, at: datetime, told: bool) -> list[EventResult]:
-    values = [json.dumps(bodies, ensure_ascii=False), source, actor, at, settings.TIME_ZONE, told]
+    numbers = list({body["member"] for body in bodies if "member" in body}) if told else []
+    values = [json.dumps(bodies, ensure_ascii=False), source, actor, at, settings.TIME_ZONE, told, numbers]
     try:
-        rows = _ask(values)
+        rows, friends = _ask(values)
     except OperationalError as error:
         # A member was closed while the batch waited for it. Asked again, that one event is rejected by name; within a
         # larger transaction only its owner can ask again.
         if connection.in_atomic_block or not isinstance(error.__cause__, SerializationFailure):
             raise
-        rows = _ask(values)
+        rows, friends = _ask(values)
     replayed = _first_answers([row[3] for row in rows if row[1] == "replayed"] if told else [])
     results = []
     for (_ord, status, code, event_id, awards), body in zip(rows, bodies, strict=True):
@@ -250,7 +268,14 @@ def _award(bodies: list[dict[str, Any]], source: str, actor: Actor, at: datetime
         detail = str(_DETAILS.get(code, code)) if code else None
         results.append(
             EventResult(
-                body["reference"], status, code, detail, event_id if status != "rejected" else None, totals, given
+                body["reference"],
+                status,
+                code,
+                detail,
+                event_id if status != "rejected" else None,
+                totals,
+                given,
+                friends.get(body.get("member", "")),
             )
         )
     return results

@@ -7,10 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, models, transaction
+from django.db.models import Sum
+from django.utils import timezone
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
+from config.lib import money
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from points.actions import claiming
@@ -19,6 +22,13 @@ from points.actions.posting import ReferenceConflict
 from points.actions.spending import RESTORATION_GRACE
 from points.calendar import end_of_day
 from points.models import Entry, Event
+
+
+class RefundReason(models.TextChoices):
+    """Why a purchase is undone: the goods came back, or the bank took the money back from the shop."""
+
+    RETURN = "return", _("Return")
+    CHARGEBACK = "chargeback", _("Chargeback")
 
 
 class RefundRefused(DomainError):
@@ -30,17 +40,22 @@ class RefundRefused(DomainError):
 class UnknownEvent(RefundRefused):
     code = "unknown_event"
     status = 404
-    message = _("There is no such event to refund.")
+    message = _("event: there is no such event to refund.")
+
+
+class RefundOfRefund(RefundRefused):
+    code = "refund_of_refund"
+    message = _("event: %(event)s is a refund itself, and a refund is not refunded.")
 
 
 class AlreadyRefunded(RefundRefused):
     code = "already_refunded"
-    message = _("The event is refunded in full already.")
+    message = _("event: it is refunded in full already; nothing is left.")
 
 
 class RefundExceedsEvent(RefundRefused):
     code = "refund_exceeds_event"
-    message = _("money: of %(amount_minor)s (minor units) %(refunded_before)s are refunded already; less is left.")
+    message = _("money: more than is left to refund, which is %(left)s.")
 
 
 class RefundAmountInvalid(RefundRefused):
@@ -53,6 +68,11 @@ class EventWithoutAmount(RefundRefused):
     message = _("money: the event has no amount; refund it whole.")
 
 
+class RefundCurrency(RefundRefused):
+    code = "currency_mismatch"
+    message = _("money: the event was paid in %(currency)s.")
+
+
 class RefundTime(RefundRefused):
     code = "invalid_time"
     message = _("occurred_at: needs an offset and must not lie in the future, nor before the event itself.")
@@ -63,7 +83,15 @@ class RefundItemsInvalid(RefundRefused):
     message = _("items: line %(line)s: %(problem)s")
 
 
-_REFUSALS = {error.code: error for error in (UnknownEvent, AlreadyRefunded, RefundAmountInvalid, EventWithoutAmount)}
+class RefundReasonUnknown(RefundRefused):
+    code = "unknown_reason"
+    message = _("reason: a purchase is undone by a return or by a chargeback.")
+
+
+_REFUSALS: dict[str, type[RefundRefused]] = {
+    error.code: error
+    for error in (UnknownEvent, AlreadyRefunded, RefundAmountInvalid, EventWithoutAmount, RefundReasonUnknown)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +113,28 @@ def refund(
     at: datetime,
     amount_minor: int | None = None,
     items: Sequence[Mapping[str, Any]] | None = None,
+    reason: str = RefundReason.RETURN,
 ) -> Refunded:
     """Refund an amount (minor units), some line items, or, with neither, all that is left.
 
+    A return and a chargeback move the same points; the reason is kept with the refund.
     Raises UnknownEvent, AlreadyRefunded, RefundExceedsEvent, RefundAmountInvalid, RefundItemsInvalid,
-    EventWithoutAmount, RefundTime, ReferenceConflict.
+    EventWithoutAmount, RefundTime, RefundReasonUnknown, ReferenceConflict.
     """
     if occurred_at.tzinfo is None or not event.occurred_at <= occurred_at <= at + FUTURE_TOLERANCE:
-        raise RefundTime
+        raise RefundTime(event_occurred_at=timezone.localtime(event.occurred_at).isoformat())
     for line, item in enumerate(items or (), start=1):
         problem = item_problem(item) or (now_("the amount is missing.") if item.get("amount_minor") is None else None)
         if problem:
             raise RefundItemsInvalid(line=line, problem=problem)
+    # A return says nothing, as refunds did before there were reasons: their references must still be theirs.
+    why = {} if reason == RefundReason.RETURN else {"reason": reason}
     digest = claiming.digest_of(
-        event=event.pk, occurred_at=occurred_at, amount=amount_minor, items=list(items) if items else None
+        event=event.pk, occurred_at=occurred_at, amount=amount_minor, items=list(items) if items else None, **why
     )
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "SELECT * FROM points_refund(%s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "SELECT * FROM points_refund(%s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 event.member_id,
                 event.pk,
@@ -116,11 +148,12 @@ def refund(
                 at,
                 settings.TIME_ZONE,
                 end_of_day(at + RESTORATION_GRACE),
+                reason,
             ],
         )
         status, code, event_id, total, before = cursor.fetchone()
         if status == "rejected":
-            raise _refusal(code, reference, total, before)
+            raise _refusal(code, reference, event, total, before)
     entries = list(
         Entry.objects.filter(member_id=event.member_id, source=source, reference=reference, event_id=event_id)
         .select_related("point_type", "rule")
@@ -129,9 +162,20 @@ def refund(
     return Refunded(event_id, entries, replayed=status == "replayed")
 
 
-def _refusal(code: str, reference: str, total: int | None, before: int | None) -> DomainError:
+def is_returned(*, event: Event) -> bool:
+    """Whether the whole of an event was taken back by returns; a part that was charged back is no return."""
+    refunds = Event.objects.filter(member_id=event.member_id, refund_of=event.pk)
+    told = refunds.values_list("attributes", flat=True)
+    if not told or any(attributes.get("reason", RefundReason.RETURN) != RefundReason.RETURN for attributes in told):
+        return False
+    refunded = refunds.aggregate(sum=Sum("amount_minor"))["sum"]
+    return event.amount_minor is None or (refunded or 0) >= event.amount_minor
+
+
+def _refusal(code: str, reference: str, event: Event, total: int | None, before: int | None) -> DomainError:
     if code == "reference_conflict":
         return ReferenceConflict(reference=reference)
     if code == "refund_exceeds_event":
-        return RefundExceedsEvent(amount_minor=total, refunded_before=before)
+        left = money.to_decimal_string((total or 0) - (before or 0), event.currency)
+        return RefundExceedsEvent(amount_minor=total, refunded_before=before, left=f"{left} {event.currency}")
     return _REFUSALS[code]()

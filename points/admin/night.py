@@ -27,12 +27,14 @@ STEPS = {
 }
 COUNTED = {
     "breaks": _("breaks"),
+    "capped": _("over the limit"),
     "earlier_days": _("earlier days"),
     "failed": _("failed"),
     "holds": _("holds"),
     "member_months": _("member months"),
     "members": _("members"),
     "points": _("points"),
+    "quarantined": _("in quarantine"),
     "referrals": _("referrals"),
     "stale_holds": _("holds past their deadline"),
     "statistics": _("daily statistics"),

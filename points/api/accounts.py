@@ -80,6 +80,7 @@ class BalanceView(ApiView):
 
     scopes: ClassVar = {"get": (Scope.POINTS_READ,)}
     open_to_members = True
+    queries = ("at",)
 
     @extend_schema(
         operation_id="get_balance",

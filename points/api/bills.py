@@ -33,6 +33,13 @@ class RefundExceedsLine(DomainError):
     message = _("items: of %(sku)s %(left)s is left to refund, and %(wanted)s was to be.")
 
 
+class LineWithoutAmount(DomainError):
+    """A line that was sold without a price of its own is refunded by what it says, not by its pieces."""
+
+    code = "line_without_amount"
+    message = _("items: the bill gives no amount for %(sku)s; say with money how much of it is refunded.")
+
+
 @dataclass(slots=True)
 class _Sold:
     """All lines of a bill with the same thing in the same category; the amount is None where none was told."""
@@ -41,16 +48,25 @@ class _Sold:
     pieces: Fraction = Fraction(0)
     amount: int | None = None
     refunded: int = 0
+    returned: Fraction = Fraction(0)
 
     def add(self, line: Mapping[str, Any]) -> None:
-        self.pieces += Fraction(line.get("quantity") or 0)
+        self.pieces += _pieces(line)
         if line.get("amount_minor") is not None:
             self.amount = (self.amount or 0) + int(line["amount_minor"])
 
-    def share(self, pieces: Fraction | None) -> int:
-        """What some pieces cost: all of them, or in proportion, rounded down."""
-        amount = self.amount or 0
-        return amount if pieces is None or not self.pieces else int(amount * pieces / self.pieces)
+    def left(self) -> int | None:
+        """How much can still be refunded, where the bill gives an amount."""
+        return None if self.amount is None else max(0, self.amount - self.refunded)
+
+    def price(self, pieces: Fraction | None) -> int:
+        """What some pieces cost beside those that went back: so counted that all of them cost the whole.
+
+        Of three pieces for 10.00 the first two cost 3.33 each and the last one 3.34. Without pieces: what is left.
+        """
+        if pieces is None or not self.pieces:
+            return self.left() or 0
+        return max(0, int((self.amount or 0) * (self.returned + pieces) / self.pieces) - self.refunded)
 
 
 @dataclass(slots=True)
@@ -79,19 +95,35 @@ class _Bill:
         raise CategoryMismatch(sku=sku, category=category, sold=same[0].category)
 
     def take(self, line: Mapping[str, Any], quantity: float | None) -> dict[str, Any]:
-        """Return a refunded line with category and amount, and remember what it takes."""
-        sku = line["sku"]
+        """Return a refunded line with category, amount and, where they are known, pieces; remember what it takes."""
+        sku, amount = line["sku"], line.get("amount_minor")
         sold = self.find(sku, line["category"])
-        pieces = None if quantity is None else Fraction(quantity)
-        if pieces is not None and sold.pieces and pieces > sold.pieces:
-            raise RefundExceedsLine(sku=sku, left=f"{float(sold.pieces):g} ×", wanted=f"{quantity:g} ×")
-        amount = line.get("amount_minor")
-        amount = sold.share(pieces) if amount is None else int(amount)
-        left = None if sold.amount is None else max(0, sold.amount - sold.refunded)
-        if left is not None and amount > left:
-            raise RefundExceedsLine(sku=sku, left=self._shown(left), wanted=self._shown(amount))
+        pieces = None if quantity is None else Fraction(str(quantity))
+        unsold = max(Fraction(0), sold.pieces - sold.returned)
+        if pieces is not None and sold.pieces and pieces > unsold:
+            raise RefundExceedsLine(sku=sku, left=f"{float(unsold):g} ×", wanted=f"{quantity:g} ×")
+        if amount is None:
+            if sold.amount is None:
+                raise LineWithoutAmount(sku=sku)
+            amount = sold.price(pieces)
+            if pieces is None:
+                pieces, quantity = unsold, _number(unsold)
+        left = sold.left()
+        if left is not None and (amount > left or (amount == 0 and left == 0 and sold.amount)):
+            raise RefundExceedsLine(sku=sku, left=self._shown(left), wanted=self._shown(amount or sold.amount or 0))
         sold.refunded += amount
-        return {**line, "category": sold.category, "amount_minor": amount}
+        sold.returned += pieces or 0
+        told = {name: value for name, value in line.items() if name != "quantity"}
+        known = {} if quantity is None else {"quantity": quantity}
+        return {**told, "category": sold.category, **known, "amount_minor": amount}
+
+    def give_back(self, line: Mapping[str, Any]) -> None:
+        """Count a line that was refunded earlier."""
+        if same := self.sold.get(_text(line, "sku")):
+            category = _text(line, "category")
+            sold = next((one for one in same if one.category == category), same[0])
+            sold.refunded += int(line.get("amount_minor") or 0)
+            sold.returned += _pieces(line)
 
     def _shown(self, minor: int) -> str:
         return f"{money.to_decimal_string(minor, self.currency)} {self.currency}"
@@ -110,26 +142,28 @@ def hold_to_bill(
     source: str,
     reference: str,
 ) -> list[dict[str, Any]]:
-    """Return refunded lines as the bill knows them. The refund of this reference itself does not count as earlier.
+    """Return refunded lines as the bill knows them. A refund that is sent again sees what it saw the first time.
 
-    Raises UnknownItem, CategoryMismatch, RefundExceedsLine.
+    Raises UnknownItem, CategoryMismatch, RefundExceedsLine, LineWithoutAmount.
     """
     bill = _Bill(event.currency)
     for sold in event.items or ():
         bill.add(sold)
     refunds = Event.objects.filter(member_id=event.member_id, refund_of=event.pk)
-    for items in refunds.exclude(source=source, reference=reference).values_list("items", flat=True):
+    own = refunds.filter(source=source, reference=reference).values_list("pk", flat=True).first()
+    earlier = refunds if own is None else refunds.filter(pk__lt=own)
+    for items in earlier.order_by("pk").values_list("items", flat=True):
         for gone in items or ():
-            _count_earlier(bill, gone)
+            bill.give_back(gone)
     return [bill.take(line, quantity) for line, quantity in zip(lines, quantities, strict=True)]
 
 
-def _count_earlier(bill: _Bill, gone: Mapping[str, Any]) -> None:
-    same = bill.sold.get(_text(gone, "sku"))
-    if same:
-        category = _text(gone, "category")
-        entry = next((one for one in same if one.category == category), same[0])
-        entry.refunded += int(gone.get("amount_minor") or 0)
+def _pieces(line: Mapping[str, Any]) -> Fraction:
+    return Fraction(str(line.get("quantity") or 0))
+
+
+def _number(pieces: Fraction) -> float | int:
+    return int(pieces) if pieces.denominator == 1 else float(pieces)
 
 
 def _text(line: Mapping[str, Any], name: str) -> str:

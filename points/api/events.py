@@ -1,9 +1,10 @@
-"""Events over the API: taken one by one or ten thousand at once, previewed, explained, refunded."""
+"""Events over the API: taken one by one or ten thousand at once, previewed, explained."""
 
 import re
-from typing import Any, ClassVar, cast
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from django.db import transaction
+from django.conf import settings
 from django.db.models import F
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
@@ -13,41 +14,30 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.lib.errors import DomainError
 from members.api.base import ApiView, Body, first_or_again, moment, printable
 from members.api.fields import AttributesField, MomentField, MoneyField, ReferenceField, TextField, write_money
 from members.models import Scope
 from points import explanations
-from points.actions import awarding, refunding
+from points.actions import awarding, referring
 from points.actions.awarding import BATCH_LIMIT, EventResult, IncomingEvent
-from points.api import bills
 from points.api.answers import (
-    EntryAnswer,
     EventAnswer,
     EventRowAnswer,
     ExplanationAnswer,
     PreviewAnswer,
     rule_codes,
-    show_entries,
     show_result,
     show_verdicts,
 )
-from points.api.reading import MalformedEvent, read_event, read_items
-from points.models import Entry, Event, EventType, Operation, Reference
+from points.api.reading import COUPONS_LIMIT, MalformedEvent, read_event
+from points.models import Event, EventType, Operation, Reference
 
 PREVIEW_LIMIT = 100
 _FIELD_FIRST = re.compile(r"([a-z_]+)[:：]")
 
 
-class CurrencyMismatch(DomainError):
-    """A refund in another currency than the purchase."""
-
-    code = "currency_mismatch"
-    message = _("money: the event was paid in %(currency)s.")
-
-
 class ItemBody(Body):
-    """A line of the bill."""
+    """A line of the bill, or of what of it is refunded."""
 
     sku = TextField(max_length=100, required=False, allow_blank=True)
     category = TextField(max_length=100, required=False, allow_blank=True)
@@ -68,6 +58,12 @@ class EventBody(Body):
     store = TextField(max_length=64, required=False)
     attributes = AttributesField(required=False)
     items = ItemBody(many=True, required=False)
+    coupons = serializers.ListField(
+        child=ReferenceField(),
+        required=False,
+        max_length=COUPONS_LIMIT,
+        help_text=_("The references under which this system used coupons for it: a return gives those uses back."),
+    )
 
 
 def _one_or_many(name: str, one: Any, many: Any) -> PolymorphicProxySerializer:
@@ -82,32 +78,11 @@ _RESULTS = _one_or_many("EventResults", EventAnswer, EventRowAnswer(many=True))
 _PREVIEWS = _one_or_many("Previews", PreviewAnswer, PreviewAnswer(many=True))
 
 
-class RefundBody(Body):
-    """What was refunded: an amount, or some lines, or with neither all that is left."""
-
-    reference = ReferenceField()
-    occurred_at = MomentField()
-    money = MoneyField(required=False)
-    items = ItemBody(many=True, required=False, allow_empty=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs.get("money") and attrs.get("items"):
-            raise ValidationError({"items": [_("Give money or items, not both.")]})
-        return attrs
-
-
-class RefundAnswer(serializers.Serializer[Any]):
-    """The refund, and what it moved."""
-
-    reference = serializers.CharField()
-    event = serializers.CharField()
-    entries = EntryAnswer(many=True)
-
-
 class EventsView(ApiView):
     """Take events."""
 
     scopes: ClassVar = {"post": (Scope.EVENTS_WRITE,)}
+    largest_body: ClassVar = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
     @extend_schema(
         operation_id="send_events",
@@ -123,6 +98,7 @@ class EventsView(ApiView):
             return Response(self._take_list(request.data))
         event = _read_one(request.data)
         result = awarding.award(event=event, source=self.caller.source, actor=self.caller.actor, at=self.at)
+        self._look_at_referrals([event], [result])
         return first_or_again(show_result(result, rule_codes([result])), replayed=result.status == "replayed")
 
     def _take_list(self, bodies: list[Any]) -> list[dict[str, Any]]:
@@ -140,8 +116,20 @@ class EventsView(ApiView):
             if events
             else []
         )
+        self._look_at_referrals(events, results)
         codes, taken = rule_codes(results), iter(results)
         return [answer or _show_row(next(taken), codes, row) for row, answer in enumerate(answers, start=1)]
+
+    def _look_at_referrals(self, events: Sequence[IncomingEvent], results: Sequence[EventResult]) -> None:
+        """Let invitations of those who did something new be rewarded at once and not only at night."""
+        told = zip(events, results, strict=True)
+        friends = {
+            result.friend
+            for event, result in told
+            if result.friend and result.status == "accepted" and event.type in referring.DECIDING
+        }
+        if friends:
+            referring.convert_soon(friends=sorted(friends), actor=self.caller.actor, at=self.at)
 
 
 class PreviewView(ApiView):
@@ -180,44 +168,6 @@ class ExplanationView(ApiView):
                 **show_verdicts(explanations.explain(event=event)),
             }
         )
-
-
-class RefundsView(ApiView):
-    """Take refunds of an event."""
-
-    scopes: ClassVar = {"post": (Scope.EVENTS_WRITE,)}
-
-    @extend_schema(operation_id="refund_event", request=RefundBody, responses={200: RefundAnswer, 201: RefundAnswer})
-    def post(self, request: Request, reference: str) -> Response:
-        """Take back what the refunded part of an event earned, and give back what was spent on it.
-
-        Lines are held to the bill: its category, and of each thing no more than was sold, less earlier refunds.
-        """
-        event = get_event(self.caller.source, reference)
-        body = self.read(RefundBody)
-        with transaction.atomic():
-            items = None
-            if "items" in body:
-                bills.lock(event)
-                told = cast(dict[str, Any], request.data)["items"]
-                items = _lines_of(event, told, self.caller.source, body["reference"])
-            refunded = refunding.refund(
-                event=event,
-                source=self.caller.source,
-                reference=body["reference"],
-                occurred_at=body["occurred_at"],
-                amount_minor=_amount_of(event, body["money"]) if "money" in body else None,
-                items=items,
-                actor=self.caller.actor,
-                at=self.at,
-            )
-        made = Entry.objects.filter(member=event.member, pk__in=[entry.pk for entry in refunded.entries])
-        answer = {
-            "reference": body["reference"],
-            "event": event.reference,
-            "entries": show_entries(with_event_reference(made)),
-        }
-        return first_or_again(answer, replayed=refunded.replayed)
 
 
 def get_event(source: str, reference: str) -> Event:
@@ -268,20 +218,3 @@ def _show_row(result: EventResult, codes: dict[int, str], row: int) -> dict[str,
         named = _FIELD_FIRST.match(result.detail or "")
         answer |= {"row": row, "field": named[1] if named else "event", "code": result.code, "detail": result.detail}
     return answer
-
-
-def _amount_of(event: Event, money: tuple[int, str]) -> int:
-    amount, currency = money
-    if event.currency and currency != event.currency:
-        raise CurrencyMismatch(currency=event.currency)
-    return amount
-
-
-def _lines_of(event: Event, items: Any, source: str, reference: str) -> list[dict[str, Any]]:
-    """Return the refunded lines as the bill knows them: its category, and its amount where none is given."""
-    try:
-        lines = read_items(items, event.currency)
-    except MalformedEvent as problem:
-        raise ValidationError({problem.field: [problem.reason]}, code=problem.code) from problem
-    quantities = [told.get("quantity") for told in items]
-    return bills.hold_to_bill(event, lines, quantities, source=source, reference=reference)

@@ -12,11 +12,16 @@ from django.utils.translation import gettext_lazy as _
 from members.api.base import printable
 from members.api.fields import Unreadable, read_attributes, read_moment, read_money
 from points.actions.awarding import ITEMS_LIMIT, IncomingEvent
+from points.models import COUPON_USES
 
 _FIELDS = frozenset(
-    ["reference", "member", "type", "occurred_at", "money", "gross", "channel", "store", "attributes", "items"]
-)
+    [
+        "reference", "member", "type", "occurred_at", "money", "gross", "channel", "store", "attributes", "items",
+        "coupons",
+    ]
+)  # fmt: skip
 _ITEM_FIELDS = frozenset(["sku", "category", "quantity", "money"])
+COUPONS_LIMIT = 20
 _NEEDED = ("reference", "member", "type", "occurred_at")
 
 
@@ -40,6 +45,8 @@ def read_event(body: Any) -> IncomingEvent:
             raise MalformedEvent(name, "required", _("This is needed, as a text."))
     amount, currency = _money(body, "money")
     gross, gross_currency = _money(body, "gross")
+    if gross is not None and amount is None:
+        raise MalformedEvent("money", "amount_missing", _("The net amount is needed beside the gross one."))
     if gross is not None and gross_currency != currency:
         raise MalformedEvent("gross", "currency_mismatch", _("The currency differs from that of “money”."))
     return IncomingEvent(
@@ -52,9 +59,24 @@ def read_event(body: Any) -> IncomingEvent:
         currency=currency,
         channel=_text(body, "channel"),
         store=_text(body, "store"),
-        attributes=_read("attributes", read_attributes, body["attributes"]) if body.get("attributes") else {},
+        attributes=_attributes(body),
         items=read_items(body["items"], currency) if body.get("items") else None,
     )
+
+
+def _attributes(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the attributes, among which the uses of coupons are kept: the journal has no other place for them."""
+    attributes = _read("attributes", read_attributes, body["attributes"]) if body.get("attributes") else {}
+    if COUPON_USES in attributes:
+        raise MalformedEvent("attributes", "reserved_attribute", _("The uses of coupons are named in “coupons”."))
+    if not body.get("coupons"):
+        return attributes
+    uses = body["coupons"]
+    if type(uses) is not list or not all(type(use) is str and 1 <= len(use) <= 100 for use in uses):
+        raise MalformedEvent("coupons", "invalid_coupons", _("Expected a list of references."))
+    if len(uses) > COUPONS_LIMIT:
+        raise MalformedEvent("coupons", "invalid_coupons", _("There are too many coupons."))
+    return {**attributes, COUPON_USES: sorted(set(uses))}
 
 
 def read_items(items: Any, currency: str) -> list[dict[str, Any]]:

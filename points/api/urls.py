@@ -13,7 +13,6 @@ urlpatterns = [
     path("events/", events.EventsView.as_view(), name="api-events"),
     path("events/preview/", events.PreviewView.as_view(), name="api-events-preview"),
     path("events/<reference:reference>/explanation/", events.ExplanationView.as_view(), name="api-explanation"),
-    path("events/<reference:reference>/refunds/", events.RefundsView.as_view(), name="api-refunds"),
     path("holds/", holds.HoldsView.as_view(), name="api-holds"),
     path("holds/<uuid:key>/capture/", holds.CaptureView.as_view(), name="api-capture"),
     path("holds/<uuid:key>/void/", holds.VoidView.as_view(), name="api-void"),

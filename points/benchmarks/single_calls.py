@@ -58,7 +58,7 @@ def _run(bench: Bench, name: str, what: str) -> list[Figure]:
     seconds: dict[str, list[float]] = {"ours": [], "other": []}
 
     def ours(number: int) -> None:
-        seconds["ours"].append(_python_clients(what, f"p{number}", calls, members))
+        seconds["ours"].append(python_clients(what, f"p{number}", calls, members))
 
     def other(number: int) -> None:
         run = _pgbench if other_name == "pgbench" else _psycopg_clients
@@ -97,7 +97,7 @@ def _load_lots(bench: Bench, members: list[int]) -> None:
 # Our side.
 
 
-def _python_clients(what: str, prefix: str, calls: int, members: list[int]) -> float:
+def python_clients(what: str, prefix: str, calls: int, members: list[int]) -> float:
     """Seconds from the moment that all threads stand ready until the last call is answered."""
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(workers.PROCESSES + 1)

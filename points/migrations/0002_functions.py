@@ -8,4 +8,16 @@ from config.lib.sql import run_sql
 class Migration(migrations.Migration):
     dependencies = [("points", "0001_initial")]
 
-    operations = [run_sql(__file__, "post.sql", "evaluate.sql", "award.sql", "refund.sql", "night.sql", "guard.sql")]
+    operations = [
+        run_sql(
+            __file__,
+            "types.sql",
+            "post.sql",
+            "evaluate.sql",
+            "award.sql",
+            "refund.sql",
+            "night.sql",
+            "guard.sql",
+            "rights.sql",
+        )
+    ]

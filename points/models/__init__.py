@@ -1,6 +1,6 @@
 """How much: the programme's promises, the business facts, the books and the night."""
 
-from .journal import Event, Operation, Reference, RuleBudget, RuleUsage
+from .journal import COUPON_USES, Event, Operation, Reference, RuleBudget, RuleUsage
 from .laws import LEDGER_ROLE
 from .ledger import MOVEMENTS, Account, Balance, Draw, Entry, EntryKind, Hold, HoldStatus, Lot
 from .night import DailyStatistic, JobRun, MemberMonth
@@ -15,14 +15,17 @@ from .programme import (
     Rounding,
     RuleStatus,
 )
+from .referring import CapPeriod, Referral, ReferralCondition, ReferralProgramme, ReferralStatus
 
 __all__ = [
+    "COUPON_USES",
     "LEDGER_ROLE",
     "MOVEMENTS",
     "Account",
     "AmountBasis",
     "AwardKind",
     "Balance",
+    "CapPeriod",
     "ClawbackPolicy",
     "DailyStatistic",
     "Draw",
@@ -40,6 +43,10 @@ __all__ = [
     "Operation",
     "PointType",
     "Reference",
+    "Referral",
+    "ReferralCondition",
+    "ReferralProgramme",
+    "ReferralStatus",
     "Rounding",
     "RuleBudget",
     "RuleStatus",

@@ -12,6 +12,9 @@ from points.querysets import EventQuerySet
 from .laws import append_only, function_only
 from .programme import EarningRule, EventType
 
+#: The attribute of an event that names the coupons used with it, by the references of their uses.
+COUPON_USES = "coupon_uses"
+
 
 class Operation(models.TextChoices):
     """The kinds of write that carry an outside reference."""
@@ -25,6 +28,9 @@ class Operation(models.TextChoices):
     ADJUSTMENT = "adjustment", _("Adjustment")
     REDEMPTION = "redemption", _("Redemption")
     CANCELLATION = "cancellation", _("Cancellation")
+    BOOKING = "booking", _("Booking")
+    PAYMENT = "payment", _("Payment")
+    WRITE_OFF = "write_off", _("Write-off")
     COUPON = "coupon", _("Coupon use")
     ROLLBACK = "rollback", _("Coupon rollback")
 

@@ -5,16 +5,8 @@
 -- channel?, store?, attributes?, items?}. Everything has been validated for form; what only the database can know
 -- (the member, the reference) is judged here, event by event.
 
-CREATE TYPE points_awarded AS (
-    ord int,
-    status text,              -- accepted, replayed, rejected
-    code text,
-    event_id bigint,
-    awards jsonb              -- [{type, rule, points, entry, pending, expires_at}]
-);
-
 -- Reads JSON events as facts, with what the programme knows of the members at this moment, oldest first.
-CREATE FUNCTION points_read_facts(events jsonb, assign_ids boolean) RETURNS points_fact[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION points_read_facts(events jsonb, assign_ids boolean) RETURNS points_fact[] LANGUAGE plpgsql AS $$
 DECLARE
     ids regclass := pg_get_serial_sequence('points_event', 'id');
     facts points_fact[];
@@ -44,7 +36,7 @@ BEGIN
 END $$;
 
 -- Marks each fact that is the first of its type for its member, counting the facts beside it.
-CREATE FUNCTION points_mark_first(facts points_fact[]) RETURNS points_fact[] LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION points_mark_first(facts points_fact[]) RETURNS points_fact[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN array_agg(ROW(
             f.ord, f.event_id, f.member_id, f.type, f.occurred_at, f.amount_minor, f.gross_minor, f.currency, f.channel,
@@ -60,7 +52,7 @@ END $$;
 
 -- Takes (source, operation, reference) for ever. Returns the target that holds it: ours if it was free, the first
 -- writer's if the content is the same, and null on a conflict.
-CREATE FUNCTION points_claim(
+CREATE OR REPLACE FUNCTION points_claim(
     of_source text, of_operation text, of_reference text, of_member bigint, of_digest bytea, of_target bigint
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -75,7 +67,7 @@ BEGIN
 END $$;
 
 -- Counts awards against the caps and budgets of their rules. Takes back what a clawback undid when negative.
-CREATE FUNCTION points_count_usage(members bigint[], rules bigint[], days date[], amounts bigint[]) RETURNS void
+CREATE OR REPLACE FUNCTION points_count_usage(members bigint[], rules bigint[], days date[], amounts bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     WITH counts AS MATERIALIZED (
@@ -104,8 +96,10 @@ BEGIN
     WHERE b.rule_id = s.rule_id;
 END $$;
 
-CREATE FUNCTION points_award(events jsonb, of_source text, of_actor text, at timestamptz, zone text, told boolean DEFAULT true)
-RETURNS SETOF points_awarded LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE OR REPLACE FUNCTION points_award(events jsonb, of_source text, of_actor text, at timestamptz, zone text, told boolean DEFAULT true)
+RETURNS SETOF points_awarded LANGUAGE plpgsql SECURITY DEFINER
+-- Ten thousand events and what comes of them stay in memory.
+SET work_mem = '64MB' AS $$
 DECLARE
     facts points_fact[] := points_read_facts(events, true);
     outcomes points_awarded[];
@@ -113,7 +107,7 @@ DECLARE
     verdicts points_verdict[];
     postings points_posting[];
     posted points_posted[] := '{}';
-    counted boolean;
+    limited bigint[];
     refused text;
 BEGIN
     -- References first, in their order, so that two batches that share some wait for each other and never deadlock.
@@ -133,7 +127,10 @@ BEGIN
         array_agg(f) FILTER (WHERE r.target = f.event_id)
     INTO outcomes, accepted
     FROM unnest(facts) AS f
-    LEFT JOIN points_reference r ON r.source = of_source AND r.operation = 'event' AND r.reference = f.reference;
+    -- One look into the index a reference, however many there are by now.
+    LEFT JOIN LATERAL (
+        SELECT r.target, r.digest FROM points_reference r
+        WHERE r.source = of_source AND r.operation = 'event' AND r.reference = f.reference LIMIT 1) r ON true;
 
     IF accepted IS NOT NULL THEN
         PERFORM points_lock((SELECT array_agg(DISTINCT f.member_id) FROM unnest(accepted) AS f));
@@ -159,17 +156,19 @@ BEGIN
                 AND f.occurred_at >= r.valid_from AND (r.valid_until IS NULL OR f.occurred_at < r.valid_until))
         ORDER BY g.rule_id FOR UPDATE OF g;
 
-        SELECT array_agg(v), coalesce(bool_or(r.cap_day IS NOT NULL OR r.cap_week IS NOT NULL OR r.cap_month IS NOT NULL
-                   OR r.cap_lifetime IS NOT NULL OR r.budget IS NOT NULL), false)
-        INTO verdicts, counted
-        FROM points_evaluate(accepted, zone, 'award') v JOIN points_earningrule r ON r.id = v.rule_id;
+        verdicts := ARRAY(SELECT v FROM points_evaluate(accepted, zone, 'award') v);
     END IF;
 
-    IF verdicts IS NOT NULL THEN
-        IF counted THEN
+    IF verdicts <> '{}' THEN
+        limited := ARRAY(
+            SELECT r.id FROM points_earningrule r
+            WHERE num_nonnulls(r.cap_day, r.cap_week, r.cap_month, r.cap_lifetime, r.budget) > 0
+                AND r.id IN (SELECT v.rule_id FROM unnest(verdicts) AS v));
+        IF limited <> '{}' THEN
             PERFORM points_count_usage(
                 array_agg(f.member_id), array_agg(v.rule_id), array_agg(v.occurs_on), array_agg(v.points))
-            FROM unnest(verdicts) AS v JOIN unnest(accepted) AS f ON f.ord = v.ord;
+            FROM unnest(verdicts) AS v JOIN unnest(accepted) AS f ON f.ord = v.ord
+            WHERE v.rule_id = ANY (limited);
         END IF;
 
         SELECT array_agg(ROW(
@@ -180,12 +179,13 @@ BEGIN
         FROM unnest(verdicts) AS v JOIN unnest(accepted) AS f ON f.ord = v.ord;
 
         FOR chunk IN 0 .. (cardinality(postings) - 1) / 10000 LOOP
-            posted := posted || ARRAY(
-                SELECT ROW(p.ord + chunk * 10000, p.status, p.code, p.entry_id, p.points, p.available)::points_posted
-                FROM points_post(postings[chunk * 10000 + 1 : (chunk + 1) * 10000]) p);
+            SELECT posted || array_agg(ROW(p.ord + chunk * 10000, p.status, p.code, p.entry_id, p.points, p.available)::points_posted)
+                    FILTER (WHERE told),
+                coalesce(refused, min(coalesce(p.code, p.status)) FILTER (WHERE p.status <> 'posted'))
+            INTO posted, refused
+            FROM points_post(postings[chunk * 10000 + 1 : (chunk + 1) * 10000]) p;
         END LOOP;
-        SELECT p.code INTO refused FROM unnest(posted) AS p WHERE p.status <> 'posted' LIMIT 1;
-        IF FOUND THEN
+        IF refused IS NOT NULL THEN
             RAISE EXCEPTION 'an award was refused: %', refused
                 USING ERRCODE = 'serialization_failure', HINT = 'Send the batch again.';
         END IF;
@@ -209,7 +209,7 @@ BEGIN
 END $$;
 
 -- What events would award, and why: the same reading, the same decision, nothing stored.
-CREATE FUNCTION points_preview(events jsonb, zone text, mode text DEFAULT 'preview', only_rules bigint[] DEFAULT NULL)
+CREATE OR REPLACE FUNCTION points_preview(events jsonb, zone text, mode text DEFAULT 'preview', only_rules bigint[] DEFAULT NULL)
 RETURNS SETOF points_verdict LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY SELECT v.* FROM points_evaluate(points_mark_first(ARRAY(
@@ -217,7 +217,7 @@ BEGIN
 END $$;
 
 -- Stored events as the facts the rules saw when they came, whatever the member's tier, segments and birthday are now.
-CREATE FUNCTION points_stored_facts(of_member bigint, from_event bigint, to_event bigint, zone text) RETURNS points_fact[]
+CREATE OR REPLACE FUNCTION points_stored_facts(of_member bigint, from_event bigint, to_event bigint, zone text) RETURNS points_fact[]
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(ROW(
             e.id - from_event, e.id, e.member_id, e.type, e.occurred_at, e.amount_minor, e.gross_minor, e.currency, e.channel,
@@ -231,7 +231,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Why a stored event gave what it gave: rules of then, member of then, caps as they stood.
-CREATE FUNCTION points_explain(of_member bigint, of_event bigint, zone text) RETURNS SETOF points_verdict
+CREATE OR REPLACE FUNCTION points_explain(of_member bigint, of_event bigint, zone text) RETURNS SETOF points_verdict
 LANGUAGE sql STABLE AS $$
     SELECT * FROM points_evaluate(points_stored_facts(of_member, of_event, of_event, zone), zone, 'explain')
 $$;

@@ -12,46 +12,8 @@
 --
 -- Days, weeks (from Monday) and months are those of `zone`, the programme's.
 
-CREATE TYPE points_fact AS (
-    ord int,
-    event_id bigint,
-    member_id bigint,
-    type text,
-    occurred_at timestamptz,
-    amount_minor bigint,
-    gross_minor bigint,
-    currency text,
-    channel text,
-    store text,
-    attributes jsonb,
-    items jsonb,
-    tier text,
-    labels text[],
-    birth_month int,
-    is_first boolean,
-    reference text,
-    digest bytea,
-    refusal text              -- why it cannot be taken, as far as the reading tells
-);
-
-CREATE TYPE points_verdict AS (
-    ord int,
-    rule_id bigint,
-    point_type_id bigint,
-    matched boolean,
-    rounded bigint,           -- by the arithmetic alone
-    stands boolean,           -- not beaten in its stacking group
-    points bigint,            -- after caps: what is awarded
-    occurs_on date,           -- the local day, for the caps
-    matures_at timestamptz,   -- null: available at once
-    expires_at timestamptz,   -- null: never
-    conditions jsonb,
-    arithmetic jsonb,
-    limits jsonb
-);
-
 -- The first moment points earned at `earned_at` are gone: a local midnight, or null for never.
-CREATE FUNCTION points_expires_at(policy text, n int, fixed date, earned_at timestamptz, zone text) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION points_expires_at(policy text, n int, fixed date, earned_at timestamptz, zone text) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT (CASE policy
         WHEN 'days' THEN date_trunc('day', earned_at AT TIME ZONE zone) + make_interval(days => n + 1)
@@ -63,7 +25,7 @@ $$;
 
 -- One step of trimming one rule's awards to one member, in event order. The state holds what each current period has
 -- used and, last, what this event was given: {day, used, week, used, month, used, lifetime used, given}. Days count from 2000.
-CREATE FUNCTION points_cap_step(
+CREATE OR REPLACE FUNCTION points_cap_step(
     state bigint[], wanted bigint, on_day date, caps bigint[], used_before bigint[]
 ) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
@@ -84,10 +46,10 @@ BEGIN
     RETURN state;
 END $$;
 
-CREATE AGGREGATE points_trim(bigint, date, bigint[], bigint[]) (SFUNC = points_cap_step, STYPE = bigint[]);
+CREATE OR REPLACE AGGREGATE points_trim(bigint, date, bigint[], bigint[]) (SFUNC = points_cap_step, STYPE = bigint[]);
 
 -- What a rule had given a member in a period: as counted (award, preview), or as it stood before an event (explain).
-CREATE FUNCTION points_used(
+CREATE OR REPLACE FUNCTION points_used(
     mode text, of_rule bigint, of_member bigint, of_period text, starts date, zone text, before_event bigint
 ) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -121,18 +83,18 @@ BEGIN
 END $$;
 
 -- One condition's verdict; null when the rule does not ask.
-CREATE FUNCTION points_condition(name text, asked boolean, expected jsonb, actual jsonb, holds boolean) RETURNS jsonb
+CREATE OR REPLACE FUNCTION points_condition(name text, asked boolean, expected jsonb, actual jsonb, holds boolean) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN asked THEN jsonb_build_object('condition', name, 'expected', expected, 'actual', actual, 'holds', holds) END
 $$;
 
 -- Whole points of an exact number, the way the rule rounds; never more than one posting can move, so that a rule gone
 -- mad gives too much to one event instead of stopping all that come with it.
-CREATE FUNCTION points_round(exact numeric, rounding text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION points_round(exact numeric, rounding text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT least(CASE rounding WHEN 'floor' THEN floor(exact) WHEN 'ceil' THEN ceil(exact) ELSE round(exact) END, 1000000000000)::bigint
 $$;
 
-CREATE FUNCTION points_evaluate(facts points_fact[], zone text, mode text, only_rules bigint[] DEFAULT NULL)
+CREATE OR REPLACE FUNCTION points_evaluate(facts points_fact[], zone text, mode text, only_rules bigint[] DEFAULT NULL)
 RETURNS SETOF points_verdict LANGUAGE plpgsql STABLE
 -- The rules are few and the facts come as an array: one plan fits all, and planning costs more than one event's work.
 SET plan_cache_mode = 'force_generic_plan' SET work_mem = '32MB' AS $$
@@ -299,8 +261,9 @@ BEGIN
             'budget', CASE WHEN r.budget IS NOT NULL THEN jsonb_build_object('limit', r.budget, 'used', r.budget - a.budget_left) END,
             'trimmed', a.asked - a.given)) END
     FROM given a
-    JOIN points_earningrule r ON r.id = a.id
-    JOIN points_pointtype t ON t.id = r.point_type_id
+    -- By key, an award at a time: the generic plan takes the awards for two and would walk all of them for each rule.
+    JOIN LATERAL (SELECT * FROM points_earningrule r WHERE r.id = a.id OFFSET 0) r ON true
+    JOIN LATERAL (SELECT * FROM points_pointtype t WHERE t.id = r.point_type_id OFFSET 0) t ON true
     WHERE (told OR a.given > 0) AND (NOT on_base OR a.id = ANY (only_rules))
     ORDER BY a.ord, r.point_type_id, r.is_base DESC, r.priority DESC, a.id;
 END $$;

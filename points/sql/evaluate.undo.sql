@@ -2,4 +2,3 @@ DROP FUNCTION points_evaluate(points_fact[], text, text, bigint[]), points_round
     points_used(text, bigint, bigint, text, date, text, bigint), points_expires_at(text, int, date, timestamptz, text);
 DROP AGGREGATE points_trim(bigint, date, bigint[], bigint[]);
 DROP FUNCTION points_cap_step(bigint[], bigint, date, bigint[], bigint[]);
-DROP TYPE points_verdict, points_fact;

@@ -125,29 +125,3 @@ BEGIN
 END $$;
 CREATE TRIGGER points_rule_is_settled BEFORE UPDATE OR DELETE ON points_earningrule
     FOR EACH ROW WHEN (OLD.status IN ('active', 'retired')) EXECUTE FUNCTION points_rule_is_settled();
-
-ALTER FUNCTION points_post(points_posting[], boolean) OWNER TO laurel_ledger;
-ALTER FUNCTION points_award(jsonb, text, text, timestamptz, text, boolean) OWNER TO laurel_ledger;
-ALTER FUNCTION points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz) OWNER TO laurel_ledger;
-ALTER FUNCTION points_claim(text, text, text, bigint, bytea, bigint) OWNER TO laurel_ledger;
-ALTER FUNCTION points_open_balances() OWNER TO laurel_ledger;
-ALTER FUNCTION points_open_budget() OWNER TO laurel_ledger;
-DO $$
-DECLARE
-    signature text;
-BEGIN
-    -- A function with its owner's rights looks nothing up where others can write.
-    FOREACH signature IN ARRAY ARRAY[
-        'points_post(points_posting[], boolean)', 'points_award(jsonb, text, text, timestamptz, text, boolean)',
-        'points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz)',
-        'points_claim(text, text, text, bigint, bytea, bigint)', 'points_open_balances()', 'points_open_budget()'
-    ] LOOP
-        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', signature, current_schema());
-        -- Every look-up here is by key. A plan made while the tables were empty would scan them, and a session keeps its plans.
-        EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', signature);
-        EXECUTE format('ALTER FUNCTION %s SET jit = off', signature);
-        -- A role that may only read must not write through them.
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', signature);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, session_user);
-    END LOOP;
-END $$;

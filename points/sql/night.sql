@@ -1,6 +1,6 @@
 -- Sweeps of the night: the due members and types of one chunk become postings, and points_post does the rest.
 -- `business_date` is the reference, so the same night swept twice posts once.
-CREATE FUNCTION points_sweep(
+CREATE OR REPLACE FUNCTION points_sweep(
     of_kind text, members bigint[], types bigint[], business_date date, cutoff timestamptz, of_actor text, at timestamptz,
     OUT swept bigint, OUT points bigint
 ) LANGUAGE plpgsql AS $$

@@ -8,39 +8,8 @@
 -- points_post_one is the plain reading of the law. Long runs of accruals, and long runs of sweeps (expiry, maturity),
 -- take set-based roads to the same books; a test posts the same batches down both roads and compares every row.
 
-CREATE TYPE points_posting AS (
-    member_id bigint,
-    point_type_id bigint,
-    kind text,
-    from_account text,        -- null for a clawback: pending, then available, then owed
-    to_account text,
-    points bigint,            -- null for a sweep: whatever is due
-    source text,
-    reference text,
-    line bigint,
-    event_id bigint,
-    rule_id bigint,
-    corrects bigint,          -- the entry undone or continued
-    actor text,
-    reason text,
-    note text,
-    occurred_at timestamptz,
-    recorded_at timestamptz,
-    available_at timestamptz, -- an opened lot: when it matures; a maturity sweep: lots due by then
-    expires_at timestamptz    -- an opened lot: its end; an expiry sweep: lots ended by then; a return: the least end
-);
-
-CREATE TYPE points_posted AS (
-    ord int,
-    status text,              -- posted, replayed, refused
-    code text,                -- why refused
-    entry_id bigint,          -- of several entries (a clawback) the first
-    points bigint,            -- moved; for insufficient_points what was there
-    available bigint          -- after it
-);
-
 -- What the digest of an entry covers, as text that reads the same on every server and in every session.
-CREATE FUNCTION points_content(
+CREATE OR REPLACE FUNCTION points_content(
     member_id bigint, seq bigint, point_type_id bigint, kind text, from_account text, to_account text, points bigint,
     source text, reference text, line bigint, event_id bigint, rule_id bigint, corrects bigint,
     actor text, reason text, note text, occurred_at timestamptz, recorded_at timestamptz, available_after bigint,
@@ -51,17 +20,17 @@ CREATE FUNCTION points_content(
                (extract(epoch FROM recorded_at) * 1000000)::bigint, available_after, draws)::text
 $$;
 
-CREATE FUNCTION points_chain_step(state bytea, head bytea, content text) RETURNS bytea
+CREATE OR REPLACE FUNCTION points_chain_step(state bytea, head bytea, content text) RETURNS bytea
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     RETURN sha256(coalesce(state, head) || convert_to(content, 'UTF8'));
 END $$;
 
 -- The chain over rows in order: points_chain(head before the first, content of each).
-CREATE AGGREGATE points_chain(bytea, text) (SFUNC = points_chain_step, STYPE = bytea);
+CREATE OR REPLACE AGGREGATE points_chain(bytea, text) (SFUNC = points_chain_step, STYPE = bytea);
 
 -- The movements there are. The CHECK entry_movement says the same; this one answers with a code instead of an error.
-CREATE FUNCTION points_movement_exists(kind text, from_account text, to_account text) RETURNS boolean
+CREATE OR REPLACE FUNCTION points_movement_exists(kind text, from_account text, to_account text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT kind || ' ' || coalesce(from_account, '*') || ' ' || to_account = ANY (ARRAY[
         'accrual issued available', 'accrual issued pending', 'maturity pending available', 'hold available held',
@@ -72,7 +41,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- Writes one entry and moves its points between the accounts of its balance row. Lots are the caller's matter.
-CREATE FUNCTION points_write_entry(p points_posting, moved bigint, draws text, OUT entry_id bigint, OUT available_now bigint)
+CREATE OR REPLACE FUNCTION points_write_entry(p points_posting, moved bigint, draws text, OUT entry_id bigint, OUT available_now bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     head record;
@@ -113,7 +82,7 @@ BEGIN
 END $$;
 
 -- Chooses lots for up to `wanted` points in the order of consumption; takes nothing yet.
-CREATE FUNCTION points_choose_lots(
+CREATE OR REPLACE FUNCTION points_choose_lots(
     of_member bigint, of_type bigint, at timestamptz, wanted bigint, OUT lots bigint[], OUT amounts bigint[], OUT total bigint
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -134,14 +103,14 @@ BEGIN
 END $$;
 
 -- 'lot:points,…' as the digest covers it; a return carries a plus.
-CREATE FUNCTION points_draw_text(lots bigint[], amounts bigint[], is_return boolean) RETURNS text
+CREATE OR REPLACE FUNCTION points_draw_text(lots bigint[], amounts bigint[], is_return boolean) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(string_agg(CASE WHEN is_return THEN '+' ELSE '' END || lot || ':' || amount, ',' ORDER BY lot), '')
     FROM unnest(lots, amounts) AS d (lot, amount)
 $$;
 
 -- Writes an entry that takes the given points from the given lots.
-CREATE FUNCTION points_write_draws(p points_posting, lots bigint[], amounts bigint[], moved bigint, OUT entry_id bigint, OUT available_now bigint)
+CREATE OR REPLACE FUNCTION points_write_draws(p points_posting, lots bigint[], amounts bigint[], moved bigint, OUT entry_id bigint, OUT available_now bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
     SELECT w.entry_id, w.available_now INTO entry_id, available_now
@@ -153,7 +122,7 @@ BEGIN
 END $$;
 
 -- Gives points back to the lots that the corrected entry drew, latest-ending first, never more than it drew.
-CREATE FUNCTION points_write_return(p points_posting, OUT entry_id bigint, OUT available_now bigint, OUT returnable bigint)
+CREATE OR REPLACE FUNCTION points_write_return(p points_posting, OUT entry_id bigint, OUT available_now bigint, OUT returnable bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     drawn_by bigint := p.corrects;
@@ -229,7 +198,7 @@ BEGIN
 END $$;
 
 -- Pays what a member owes out of what became available; `after` is the entry that made it available.
-CREATE FUNCTION points_settle(p points_posting, after bigint, OUT available_now bigint)
+CREATE OR REPLACE FUNCTION points_settle(p points_posting, after bigint, OUT available_now bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     debt bigint;
@@ -250,7 +219,7 @@ BEGIN
 END $$;
 
 -- Takes back points of a corrected accrual: what is still pending or left of its own lots, then other open lots, then debt.
-CREATE FUNCTION points_write_clawback(p points_posting, policy text, OUT entry_id bigint, OUT moved bigint, OUT available_now bigint)
+CREATE OR REPLACE FUNCTION points_write_clawback(p points_posting, policy text, OUT entry_id bigint, OUT moved bigint, OUT available_now bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     wanted bigint := p.points;
@@ -302,7 +271,7 @@ BEGIN
 END $$;
 
 -- One posting, by the letter of the law. The caller holds the member's balance rows.
-CREATE FUNCTION points_post_one(p points_posting, ord int) RETURNS points_posted
+CREATE OR REPLACE FUNCTION points_post_one(p points_posting, ord int) RETURNS points_posted
 LANGUAGE plpgsql AS $$
 DECLARE
     result points_posted;
@@ -430,8 +399,8 @@ END $$;
 
 -- A long run of accruals of members who owe nothing, as one statement. Planned anew each time, so that the planner knows
 -- how long the run is.
-CREATE FUNCTION points_post_accruals(postings points_posting[]) RETURNS SETOF points_posted
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION points_post_accruals(postings points_posting[]) RETURNS SETOF points_posted
+LANGUAGE plpgsql SET work_mem = '64MB' AS $$
 BEGIN
     RETURN QUERY EXECUTE $statement$
     WITH given AS MATERIALIZED (
@@ -447,7 +416,7 @@ BEGIN
         SELECT g.*, k.id AS known_id, b.available AS available_before, h.head_seq, h.head_digest,
                (k.point_type_id, k.points, k.to_account) IS NOT DISTINCT FROM (g.point_type_id, g.points, g.to_account::varchar) AS same,
                CASE WHEN b.id IS NULL THEN 'unknown_member'
-                    WHEN NOT coalesce(points_movement_exists(g.kind, g.from_account, g.to_account), false) THEN 'movement_not_allowed'
+                    WHEN (g.from_account = 'issued' AND g.to_account IN ('available', 'pending')) IS NOT TRUE THEN 'movement_not_allowed'
                     WHEN g.points IS NULL OR g.points <= 0 OR g.points > 1000000000000 THEN 'points_out_of_range'
                     WHEN k.id IS NULL AND m.status <> 'active' THEN 'member_not_active' END AS refusal
         FROM given g
@@ -518,8 +487,8 @@ BEGIN
 END $$;
 
 -- A long run of sweeps (expiry or maturity) of members who owe nothing, as one statement.
-CREATE FUNCTION points_post_sweeps(postings points_posting[]) RETURNS SETOF points_posted
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION points_post_sweeps(postings points_posting[]) RETURNS SETOF points_posted
+LANGUAGE plpgsql SET work_mem = '64MB' AS $$
 BEGIN
     RETURN QUERY EXECUTE $statement$
     WITH given AS MATERIALIZED (
@@ -599,13 +568,13 @@ BEGIN
 END $$;
 
 -- Locks the balance rows of these members in member order: the one order in which everybody locks.
-CREATE FUNCTION points_lock(members bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION points_lock(members bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM points_balance b WHERE b.member_id = ANY (members) ORDER BY b.member_id, b.point_type_id FOR UPDATE;
 END $$;
 
 -- The door. `singly` walks the plain road whatever the batch: for the test that compares the roads.
-CREATE FUNCTION points_post(postings points_posting[], singly boolean DEFAULT false) RETURNS SETOF points_posted
+CREATE OR REPLACE FUNCTION points_post(postings points_posting[], singly boolean DEFAULT false) RETURNS SETOF points_posted
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     wanted int := coalesce(cardinality(postings), 0);

@@ -8,4 +8,3 @@ DROP AGGREGATE points_chain(bytea, text);
 DROP FUNCTION points_chain_step(bytea, bytea, text),
     points_content(bigint, bigint, bigint, text, text, text, bigint, text, text, bigint, bigint, bigint, bigint, text, text,
                    text, timestamptz, timestamptz, bigint, text);
-DROP TYPE points_posted, points_posting;

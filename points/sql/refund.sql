@@ -1,14 +1,13 @@
 -- A refund: takes back what the refunded part of an event earned, and gives back the points that were spent on it.
 --
 -- What is kept of an award of P points after refunds of R out of A is floor(P × (A − R) / A), R counted over all refunds
--- so far. That depends on the sum alone, so any split of refunds, in any order, ends at the same books. Points that
--- expired unused before the refund are not asked for again.
-
-CREATE TYPE points_refunded AS (status text, code text, event_id bigint, amount_minor bigint, refunded_before bigint);
+-- so far. That depends on the sum alone, so any split of refunds, in any order, ends at the same books: each refund makes
+-- up the difference between what is due by now and what earlier ones have moved, whatever happened between them. Points
+-- that expired unused before the refund are not asked for again.
 
 -- Of a rule's basis in an event, how much a refund of this amount or these items takes. A refund without items counts in
 -- proportion, so line items are measured in their share times the amount: whole numbers, whose sums are exact.
-CREATE FUNCTION points_refund_share(
+CREATE OR REPLACE FUNCTION points_refund_share(
     basis text, wanted text[], event_items jsonb, event_amount bigint, refund_amount bigint, refund_items jsonb,
     OUT total numeric, OUT taken numeric
 ) LANGUAGE plpgsql IMMUTABLE AS $$
@@ -28,9 +27,10 @@ BEGIN
     END IF;
 END $$;
 
-CREATE FUNCTION points_refund(
+CREATE OR REPLACE FUNCTION points_refund(
     of_member bigint, of_event bigint, amount bigint, refund_items jsonb, of_source text, of_reference text,
-    of_digest bytea, occurred timestamptz, of_actor text, at timestamptz, zone text, least_end timestamptz
+    of_digest bytea, occurred timestamptz, of_actor text, at timestamptz, zone text, least_end timestamptz,
+    of_reason text DEFAULT 'return'
 ) RETURNS points_refunded LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     result points_refunded;
@@ -40,11 +40,10 @@ DECLARE
     before bigint;
     full_refund boolean;
     award record;
-    share_before numeric;
     share_now numeric;
     share_total numeric;
-    target_before bigint;
-    target_now bigint;
+    target bigint;
+    moved bigint;
     spared bigint;
     due bigint;
     place bigint := 0;
@@ -70,6 +69,8 @@ BEGIN
     SELECT * INTO original FROM points_event e WHERE e.member_id = of_member AND e.id = of_event;
     IF original.id IS NULL OR original.type = 'refund' THEN
         result.code := 'unknown_event'; RETURN result;
+    ELSIF of_reason NOT IN ('return', 'chargeback') THEN
+        result.code := 'unknown_reason'; RETURN result;
     END IF;
     SELECT coalesce(sum(e.amount_minor), 0)::bigint, count(*) > 0 AND original.amount_minor IS NULL INTO before, full_refund
     FROM points_event e WHERE e.member_id = of_member AND e.refund_of = of_event;
@@ -103,20 +104,23 @@ BEGIN
     END IF;
     INSERT INTO points_event (
         id, member_id, type, occurred_at, recorded_at, amount_minor, currency, channel, store, items, source, reference,
-        refund_of, tier)
+        refund_of, tier, attributes)
     OVERRIDING SYSTEM VALUE
     VALUES (new_id, of_member, 'refund', occurred, at, amount, original.currency, original.channel, original.store,
-            refund_items, of_source, of_reference, of_event, original.tier);
+            refund_items, of_source, of_reference, of_event, original.tier,
+            CASE WHEN of_reason = 'return' THEN '{}' ELSE jsonb_build_object('reason', of_reason) END);
 
     -- First what was spent on the purchase goes back to its lots, so that the clawback can find it there.
     FOR award IN
         SELECT e.* FROM points_entry e
         WHERE e.member_id = of_member AND e.event_id = of_event AND e.kind = 'redemption' ORDER BY e.seq
     LOOP
-        target_before := div(award.points * before::numeric, nullif(original.amount_minor, 0));
-        target_now := CASE WHEN full_refund THEN award.points
-                           ELSE div(award.points * (before + amount)::numeric, nullif(original.amount_minor, 0)) END;
-        due := target_now - coalesce(target_before, 0);
+        target := CASE WHEN full_refund THEN award.points
+                       ELSE div(award.points * (before + amount)::numeric, nullif(original.amount_minor, 0)) END;
+        -- By refunds, that is: what a cancellation gave back names no event.
+        SELECT coalesce(sum(e.points), 0)::bigint INTO moved FROM points_entry e
+        WHERE e.member_id = of_member AND e.corrects = award.id AND e.kind = 'restoration' AND e.event_id IS NOT NULL;
+        due := target - moved;
         place := place + 1;
         CONTINUE WHEN due <= 0;
         given_back := ROW(
@@ -137,22 +141,22 @@ BEGIN
         ORDER BY e.seq
     LOOP
         place := place + 1;
-        SELECT coalesce(max(s.total), 0), coalesce(sum(s.taken) FILTER (WHERE f.id <> new_id), 0), coalesce(sum(s.taken), 0)
-        INTO share_total, share_before, share_now
+        SELECT coalesce(max(s.total), 0), coalesce(sum(s.taken), 0) INTO share_total, share_now
         FROM points_event f
         CROSS JOIN LATERAL points_refund_share(
             award.amount_basis, award.categories, original.items, original.amount_minor, f.amount_minor, f.items) s
         WHERE f.member_id = of_member AND f.refund_of = of_event;
-        target_before := CASE WHEN share_total > 0
-            THEN award.points - div(award.points * greatest(0, share_total - share_before), share_total) ELSE 0 END;
-        target_now := CASE WHEN full_refund THEN award.points
+        target := CASE WHEN full_refund THEN award.points
             WHEN share_total > 0 THEN award.points - div(award.points * greatest(0, share_total - share_now), share_total)
             ELSE 0 END;
         SELECT coalesce(sum(d.points), 0)::bigint INTO spared
         FROM points_lot l JOIN points_draw d ON d.member_id = l.member_id AND d.lot_id = l.id
         JOIN points_entry x ON x.member_id = d.member_id AND x.id = d.entry_id AND x.kind = 'expiry'
         WHERE l.member_id = of_member AND l.entry_id = award.id;
-        due := least(target_now, award.points - spared) - least(target_before, award.points - spared);
+        -- What a clamp could not take is asked for again by the next part, or the parts would take less than the whole.
+        SELECT coalesce(sum(e.points), 0)::bigint INTO moved FROM points_entry e
+        WHERE e.member_id = of_member AND e.corrects = award.id AND e.kind = 'clawback';
+        due := least(target, award.points - spared) - moved;
         CONTINUE WHEN due <= 0;
         SELECT p.code, p.points INTO posted FROM points_post(ARRAY[ROW(
             of_member, award.point_type_id, 'clawback', NULL, 'issued', due, of_source, of_reference, place,

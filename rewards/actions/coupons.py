@@ -1,14 +1,17 @@
-"""Coupons: made, given to a member, checked, used once, and given back."""
+"""Coupons: made, given to a member, checked, used as often as they are good for, and given back."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Least
 from django.utils.translation import gettext_lazy as _
 
-from config.lib import money
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from members.models import Member
@@ -16,10 +19,25 @@ from points.actions import claiming
 from points.actions.posting import ReferenceConflict
 from points.calendar import end_of, local_date
 from points.models import Operation
-from rewards.models import USABLE_COUPON_STATES, Coupon, CouponEvent, CouponState, Reward, told
+from rewards.discounts import Item, MemberLimitReached, NotCombinable, Purchase, discount_of, refusals
+from rewards.eligibility import SoldOut
+from rewards.models import (
+    USABLE_COUPON_STATES,
+    Coupon,
+    CouponReservation,
+    CouponState,
+    CouponUse,
+    ReservationState,
+    Reward,
+    told,
+)
 
-#: Giving a use back is a write of its own kind beside the use.
+#: Giving a use back, reserving and releasing are writes of their own kinds beside the use.
 ROLLBACK = "rollback"
+RESERVATION = "reservation"
+
+SHORTEST_RESERVATION, LONGEST_RESERVATION = timedelta(seconds=1), timedelta(hours=24)
+USUAL_RESERVATION = timedelta(minutes=15)
 
 
 class CouponUnusable(DomainError):
@@ -29,19 +47,23 @@ class CouponUnusable(DomainError):
     message = _("code: this code cannot be used.")
 
 
-class BelowMinimum(DomainError):
-    code = "below_minimum"
-    message = _("money: this coupon needs a purchase of at least %(minimum)s %(currency)s.")
-
-
-class CurrencyMismatch(DomainError):
-    code = "currency_mismatch"
-    message = _("money: this coupon is in %(currency)s.")
-
-
 class CouponNotRedeemed(DomainError):
     code = "coupon_not_redeemed"
     message = _("code: this code has no use to give back.")
+
+
+class UseRequired(DomainError):
+    """Several uses of the code stand, and the caller must say which one is given back."""
+
+    code = "use_required"
+    message = _("use: this code was used several times; give the reference of the use.")
+
+
+class CouponForTill(DomainError):
+    """A code of many uses belongs to nobody; whoever shows it at the till uses it."""
+
+    code = "coupon_for_till"
+    message = _("This code is for everybody: show it when you pay.")
 
 
 class CouponNotAssignable(DomainError):
@@ -64,24 +86,43 @@ class CouponCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class CouponUse:
-    """One use of a coupon, or its return: what it took off (minor units of its currency)."""
+class CouponDone:
+    """A use of a coupon or its return: what it took off (minor units of its currency)."""
 
     coupon: Coupon
     discount_minor: int
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CouponHeld:
+    """A reservation of a coupon, and what the coupon would take off the purchase it was shown for."""
+
+    coupon: Coupon
+    reservation: CouponReservation
+    discount_minor: int
+    replayed: bool
+
+
 def validate(
-    *, code: str, amount_minor: int, currency: str, at: datetime, member: Member | None = None
+    *,
+    code: str,
+    amount_minor: int,
+    currency: str,
+    at: datetime,
+    member: Member | None = None,
+    source: str = "",
+    channel: str = "",
+    bill: str = "",
+    items: Sequence[Item] = (),
 ) -> CouponCheck:
-    """Tell whether a code would be accepted; changes nothing."""
-    try:
-        coupon = _get_usable(code, member, at)
-        discount = _discount(coupon, amount_minor, currency)
-    except DomainError as error:
-        return CouponCheck(False, 0, [(error.code, str(error))])
-    return CouponCheck(True, discount, [])
+    """Tell whether a code would be accepted, and every reason why not; changes nothing."""
+    purchase = Purchase(amount_minor, currency, channel, bill, items)
+    coupon = _find(code)
+    if coupon is None or not (_is_open(coupon, at) and _is_for(coupon, member)):
+        return CouponCheck(False, 0, [(CouponUnusable.code, str(CouponUnusable()))])
+    reasons = [(no.code, str(no)) for no in refusals(coupon=coupon, purchase=purchase, member=member, source=source)]
+    return CouponCheck(not reasons, 0 if reasons else discount_of(coupon, purchase), reasons)
 
 
 @transaction.atomic
@@ -95,44 +136,177 @@ def redeem(
     actor: Actor,
     at: datetime,
     member: Member | None = None,
-) -> CouponUse:
-    """Use a coupon for a purchase: of all who try at once exactly one wins. The same reference gives the first answer.
+    channel: str = "",
+    bill: str = "",
+    items: Sequence[Item] = (),
+    reservation: str = "",
+) -> CouponDone:
+    """Use a coupon for a purchase: of all who try at once exactly as many win as the code is good for.
 
-    Raises CouponUnusable, BelowMinimum, CurrencyMismatch, ReferenceConflict.
+    What this source reserved under `reservation`, or else under the same reference, is what is used. The same
+    reference gives the first answer. Raises CouponUnusable, ReferenceConflict and the refusals of `discounts`.
     """
-    coupon = _get(code)
-    content = {"amount_minor": amount_minor, "currency": currency, "member": member.pk if member else None}
-    if event := _claim(coupon, Operation.COUPON, CouponState.REDEEMED, source, reference, content):
-        return CouponUse(coupon, event.discount_minor or 0, replayed=True)
-    coupon = _get_usable(code, member, at)
-    discount = _discount(coupon, amount_minor, currency)
+    coupon, purchase = _get(code), Purchase(amount_minor, currency, channel, bill, items)
+    content = _content(purchase, member, reservation)
+    if _is_known(coupon, Operation.COUPON, source, reference, content):
+        use = _uses_under(coupon, source, reference).filter(gives_back__isnull=True).get()
+        return CouponDone(coupon, use.discount_minor, replayed=True)
+    held = _reservation(coupon, source, reservation or reference, at)
+    if reservation and held is None:
+        raise CouponUnusable
+    if held is None:
+        _refuse_unusable(coupon, member, at, actor)
+        _refuse_unfit(coupon, purchase, member, source)
+    else:
+        member = _holder(coupon, held, member)
+        # The place it is kept for counts against its own limit.
+        _refuse_unfit(coupon, purchase, None, source, is_held=True)
+    discount = discount_of(coupon, purchase)
     change = told(
-        actor=actor, at=at, source=source, reference=reference, amount_minor=amount_minor, discount_minor=discount
+        actor=actor,
+        at=at,
+        source=source,
+        reference=reference,
+        amount_minor=amount_minor,
+        discount_minor=discount,
+        member_id=member.pk if member else held.member_id if held else None,
+        channel=channel or None,
+        bill=bill or None,
+        reservation=held.pk if held else None,
     )
-    if not Coupon.objects.usable(at).filter(pk=coupon.pk).update(state=CouponState.REDEEMED, change=change):
+    with _laws_in_words(coupon):
+        if held is not None:
+            mine = Coupon.objects.filter(pk=coupon.pk, held__gt=0)
+            moved = mine.update(used=F("used") + 1, held=F("held") - 1, change=change)
+        else:
+            moved = Coupon.objects.usable(at).filter(pk=coupon.pk).update(used=F("used") + 1, change=change)
+    if not moved:
         raise CouponUnusable
     coupon.refresh_from_db()
-    return CouponUse(coupon, discount, replayed=False)
+    return CouponDone(coupon, discount, replayed=False)
 
 
 @transaction.atomic
-def rollback(*, code: str, source: str, reference: str, actor: Actor, at: datetime) -> CouponUse:
-    """Give a use back: the coupon can be used again until its time is over."""
+def rollback(
+    *, code: str, source: str, reference: str, actor: Actor, at: datetime, use: str = "", user: str = ""
+) -> CouponDone:
+    """Give a use back: the coupon can be used again until its time is over.
+
+    `use` is the reference it was used under, and needed when several uses of the code stand; `user` the source that
+    used it, which is this one unless told otherwise. Raises CouponUnusable, CouponNotRedeemed, UseRequired,
+    ReferenceConflict.
+    """
     coupon = _get(code)
-    if event := _claim(coupon, ROLLBACK, CouponState.ROLLED_BACK, source, reference, {}):
-        return CouponUse(coupon, event.discount_minor or 0, replayed=True)
-    used = CouponEvent.objects.filter(coupon=coupon, to_state=CouponState.REDEEMED).order_by("-id").first()
-    discount = used.discount_minor if used else None
-    change = told(actor=actor, at=at, source=source, reference=reference, discount_minor=discount)
-    redeemed = Coupon.objects.filter(pk=coupon.pk, state=CouponState.REDEEMED)
-    if not redeemed.update(state=CouponState.ROLLED_BACK, change=change):
+    if _is_known(coupon, ROLLBACK, source, reference, {"use": use} if use else {}):
+        back = _uses_under(coupon, source, reference).filter(gives_back__isnull=False).get()
+        return CouponDone(coupon, back.discount_minor, replayed=True)
+    given = _use_to_give_back(coupon, user or source, use)
+    change = told(
+        actor=actor,
+        at=at,
+        source=source,
+        reference=reference,
+        discount_minor=given.discount_minor,
+        gives_back=given.pk,
+    )
+    with _laws_in_words(coupon):
+        moved = Coupon.objects.filter(pk=coupon.pk, used__gt=0).update(used=F("used") - 1, change=change)
+    if not moved:
         raise CouponNotRedeemed
     coupon.refresh_from_db()
-    return CouponUse(coupon, discount or 0, replayed=False)
+    return CouponDone(coupon, given.discount_minor, replayed=False)
+
+
+@transaction.atomic
+def reserve(
+    *,
+    code: str,
+    amount_minor: int,
+    currency: str,
+    source: str,
+    reference: str,
+    actor: Actor,
+    at: datetime,
+    member: Member | None = None,
+    channel: str = "",
+    bill: str = "",
+    items: Sequence[Item] = (),
+    lasts: timedelta = USUAL_RESERVATION,
+) -> CouponHeld:
+    """Keep one use of a coupon for a checkout, until it is used, released or its time is over.
+
+    The coupon's own end is the reservation's too. Raises what using it would raise.
+    """
+    coupon, purchase = _get(code), Purchase(amount_minor, currency, channel, bill, items)
+    content = _content(purchase, member, "") | {"seconds": int(lasts.total_seconds())}
+    if _is_known(coupon, RESERVATION, source, reference, content):
+        return CouponHeld(coupon, _under(coupon, source, reference).get(), discount_of(coupon, purchase), True)
+    _refuse_unusable(coupon, member, at, actor)
+    _refuse_unfit(coupon, purchase, member, source)
+    until = at + lasts if coupon.expires_at is None else min(at + lasts, coupon.expires_at)
+    change = told(
+        actor=actor,
+        at=at,
+        source=source,
+        reference=reference,
+        until=until.isoformat(),
+        member_id=member.pk if member else None,
+        channel=channel or None,
+    )
+    with _laws_in_words(coupon):
+        moved = Coupon.objects.usable(at).filter(pk=coupon.pk).update(held=F("held") + 1, change=change)
+    if not moved:
+        raise CouponUnusable
+    coupon.refresh_from_db()
+    return CouponHeld(coupon, _under(coupon, source, reference).get(), discount_of(coupon, purchase), False)
+
+
+@transaction.atomic
+def release(*, code: str, source: str, reference: str, actor: Actor, at: datetime) -> CouponHeld:
+    """Give up what this source reserved under a reference; released before or by time is released all the same.
+
+    Raises CouponUnusable when it reserved nothing under it, or has used it.
+    """
+    coupon = _get(code)
+    reserved = _under(coupon, source, reference).first()
+    if reserved is None or reserved.state == ReservationState.USED:
+        raise CouponUnusable
+    replayed = reserved.state == ReservationState.RELEASED or not let_go(reserved, actor=actor, at=at)
+    reserved.refresh_from_db()
+    if reserved.state == ReservationState.USED:
+        raise CouponUnusable
+    coupon.refresh_from_db()
+    return CouponHeld(coupon, reserved, 0, replayed)
+
+
+def let_go(reserved: CouponReservation, *, actor: Actor, at: datetime, reason: str = "") -> bool:
+    """Give the use a reservation keeps back to its coupon; whether it was still kept."""
+    change = told(
+        actor=actor,
+        at=at,
+        reservation=reserved.pk,
+        source=reserved.source,
+        reference=reserved.reference,
+        reason=reason or None,
+    )
+    try:
+        with transaction.atomic():
+            moved = Coupon.objects.filter(pk=reserved.coupon_id, held__gt=0).update(held=F("held") - 1, change=change)
+    except IntegrityError as error:
+        if _law_of(error) != "coupon_reservation_unknown":
+            raise
+        return False
+    return moved > 0
 
 
 def issue(*, reward: Reward, member: Member, actor: Actor, at: datetime, source: str, reference: str) -> Coupon:
-    """Make a coupon by the terms of a reward, the member's own from the start."""
+    """Make a coupon by the terms of a reward, or take one of its batch; the member's own from the start.
+
+    Raises SoldOut when the batch has no code left.
+    """
+    change = told(actor=actor, at=at, source=source, reference=reference)
+    if reward.coupon_batch_id is not None:
+        return _take_from_batch(reward.coupon_batch_id, member, at, change)
     days = reward.coupon_valid_days
     return Coupon.objects.create(
         reward=reward,
@@ -142,24 +316,48 @@ def issue(*, reward: Reward, member: Member, actor: Actor, at: datetime, source:
         percent=reward.coupon_percent,
         minimum_minor=reward.coupon_minimum_minor,
         currency=reward.coupon_currency or settings.LAUREL_CURRENCY,
-        expires_at=None if days is None else end_of(local_date(at) + timedelta(days=days)),
+        expires_at=None if days is None else last_moment(days, at),
         issued_at=at,
-        change=told(actor=actor, at=at, source=source, reference=reference),
+        change=change,
     )
 
 
+def last_moment(days: int, at: datetime) -> datetime:
+    """Return the end of so many days of validity: the end of a local day, today not counted."""
+    return end_of(local_date(at) + timedelta(days=days))
+
+
 def assign(*, coupon: Coupon, member: Member, actor: Actor, at: datetime, reason: str = "") -> Coupon:
-    """Give a code of a batch to a member, whose own it then is for good."""
-    free = Coupon.objects.filter(pk=coupon.pk, state=CouponState.ISSUED, member__isnull=True)
-    if not free.update(state=CouponState.ASSIGNED, member=member, change=told(actor=actor, at=at, reason=reason)):
+    """Give a code of a batch to a member, whose own it then is for good; its days begin to run."""
+    if not _hand_over(coupon, member, at, told(actor=actor, at=at, reason=reason)):
         raise CouponNotAssignable(state=coupon.get_state_display())
-    coupon.refresh_from_db()
     return coupon
 
 
+def claim(*, code: str, member: Member, actor: Actor, at: datetime) -> Coupon:
+    """Make a printed code the own of the member who brings it; brought again it is the member's still.
+
+    Raises CouponUnusable, also for what belongs to somebody else, and CouponForTill.
+    """
+    coupon = _get(code)
+    if not (_is_open(coupon, at) and _is_for(coupon, member)):
+        raise CouponUnusable
+    if coupon.member_id == member.pk:
+        return coupon
+    if coupon.uses > 1:
+        raise CouponForTill
+    try:
+        return assign(coupon=coupon, member=member, actor=actor, at=at)
+    except CouponNotAssignable as refusal:
+        raise CouponUnusable from refusal
+
+
+@transaction.atomic
 def void(*, coupon: Coupon, actor: Actor, at: datetime, reason: str = "") -> Coupon:
-    """Take a coupon out of use before it was used."""
-    unused = Coupon.objects.filter(pk=coupon.pk, state__in=[*USABLE_COUPON_STATES, CouponState.RESERVED])
+    """Take a coupon out of use before it was used up; what was reserved of it is released."""
+    for reserved in CouponReservation.objects.filter(coupon=coupon, state=ReservationState.HELD).order_by("id"):
+        let_go(reserved, actor=actor, at=at, reason=reason)
+    unused = Coupon.objects.filter(pk=coupon.pk, state__in=USABLE_COUPON_STATES, held=0)
     change = told(actor=actor, at=at, reason=reason)
     if not unused.update(state=CouponState.VOID, change=change):
         coupon.refresh_from_db()
@@ -168,19 +366,44 @@ def void(*, coupon: Coupon, actor: Actor, at: datetime, reason: str = "") -> Cou
     return coupon
 
 
+def _take_from_batch(batch_id: int, member: Member, at: datetime, change: dict[str, Any]) -> Coupon:
+    """Give the next free code of a batch; one that somebody takes at this moment is passed over, not waited for."""
+    free = Coupon.objects.filter(batch=batch_id).free(at).order_by("id")
+    coupon = free.select_for_update(skip_locked=True).first()
+    if coupon is None or not _hand_over(coupon, member, at, change):
+        raise SoldOut
+    return coupon
+
+
+def _hand_over(coupon: Coupon, member: Member, at: datetime, change: dict[str, Any]) -> bool:
+    """Make an issued coupon the member's own; whether it still could be."""
+    free = Coupon.objects.filter(pk=coupon.pk, state=CouponState.ISSUED, member__isnull=True)
+    gift: dict[str, Any] = {"state": CouponState.ASSIGNED, "member": member}
+    if coupon.valid_days is not None:
+        gift["expires_at"] = Least(F("expires_at"), Value(last_moment(coupon.valid_days, at)))
+    if not free.update(**gift, change=change):
+        return False
+    coupon.refresh_from_db()
+    return True
+
+
+def _find(code: str) -> Coupon | None:
+    return Coupon.objects.by_code(code).select_related("member").first()
+
+
 def _get(code: str) -> Coupon:
-    coupon = Coupon.objects.by_code(code).first()
+    coupon = _find(code)
     if coupon is None:
         raise CouponUnusable
     return coupon
 
 
-def _get_usable(code: str, member: Member | None, at: datetime) -> Coupon:
-    """Return the coupon of a code that this member, or anybody who brings it, can use at this moment."""
-    coupon = Coupon.objects.usable(at).by_code(code).select_related("member").first()
-    if coupon is None or not _is_for(coupon, member):
-        raise CouponUnusable
-    return coupon
+def _is_open(coupon: Coupon, at: datetime) -> bool:
+    """Tell whether a use of the coupon is free at this moment, what is reserved beyond its time included."""
+    if (coupon.valid_from and at < coupon.valid_from) or (coupon.expires_at and at >= coupon.expires_at):
+        return False
+    is_reserved = coupon.state == CouponState.RESERVED
+    return coupon.state in USABLE_COUPON_STATES or (is_reserved and _stale(coupon, at).exists())
 
 
 def _is_for(coupon: Coupon, member: Member | None) -> bool:
@@ -189,22 +412,74 @@ def _is_for(coupon: Coupon, member: Member | None) -> bool:
     return is_own and all(one.is_active for one in (owner, member) if one is not None)
 
 
-def _discount(coupon: Coupon, amount_minor: int, currency: str) -> int:
-    """Return what the coupon takes off a purchase in minor units, at most the purchase; a percentage rounded down."""
-    if currency != coupon.currency:
-        raise CurrencyMismatch(currency=coupon.currency)
-    if amount_minor < coupon.minimum_minor:
-        minimum = money.to_decimal_string(coupon.minimum_minor, coupon.currency)
-        raise BelowMinimum(minimum=minimum, currency=coupon.currency)
-    if coupon.value_minor is not None:
-        return min(coupon.value_minor, amount_minor)
-    return amount_minor * (coupon.percent or 0) // 100
+def _refuse_unusable(coupon: Coupon, member: Member | None, at: datetime, actor: Actor) -> None:
+    """Refuse what cannot be used by this member now; what is reserved beyond its time is released for the next."""
+    if not (_is_open(coupon, at) and _is_for(coupon, member)):
+        raise CouponUnusable
+    if coupon.held:
+        for reserved in _stale(coupon, at).order_by("id"):
+            let_go(reserved, actor=actor, at=at)
 
 
-def _claim(
-    coupon: Coupon, operation: str, state: str, source: str, reference: str, content: dict[str, Any]
-) -> CouponEvent | None:
-    """Take the reference for this coupon; the step it made before, when it is sent again."""
+def _refuse_unfit(
+    coupon: Coupon, purchase: Purchase, member: Member | None, source: str, *, is_held: bool = False
+) -> None:
+    for refusal in refusals(coupon=coupon, purchase=purchase, member=member, source=source, is_held=is_held):
+        raise refusal
+
+
+def _stale(coupon: Coupon, at: datetime) -> QuerySet[CouponReservation]:
+    return CouponReservation.objects.filter(coupon=coupon, state=ReservationState.HELD, expires_at__lte=at)
+
+
+def _under(coupon: Coupon, source: str, reference: str) -> QuerySet[CouponReservation]:
+    return CouponReservation.objects.filter(coupon=coupon, source=source, reference=reference)
+
+
+def _uses_under(coupon: Coupon, source: str, reference: str) -> QuerySet[CouponUse]:
+    return CouponUse.objects.filter(coupon=coupon, source=source, reference=reference)
+
+
+def _reservation(coupon: Coupon, source: str, reference: str, at: datetime) -> CouponReservation | None:
+    """Return what this source keeps of the coupon under a reference, unless its time is over."""
+    if not coupon.held:
+        return None
+    return _under(coupon, source, reference).filter(state=ReservationState.HELD, expires_at__gt=at).first()
+
+
+def _holder(coupon: Coupon, held: CouponReservation, member: Member | None) -> Member | None:
+    """Refuse another member than it was reserved for, and a member who is no longer active."""
+    if not _is_for(coupon, member) or (member and held.member_id not in (None, member.pk)):
+        raise CouponUnusable
+    return member
+
+
+def _use_to_give_back(coupon: Coupon, source: str, use: str) -> CouponUse:
+    standing = CouponUse.objects.standing().filter(coupon=coupon, source=source)
+    if use:
+        standing = standing.filter(reference=use)
+    found = list(standing.order_by("-id")[:2])
+    if not found:
+        raise CouponNotRedeemed
+    if len(found) > 1:
+        raise UseRequired
+    return found[0]
+
+
+def _content(purchase: Purchase, member: Member | None, reservation: str) -> dict[str, Any]:
+    """Return what two requests under one reference must agree in; what was not said before is not in it."""
+    said: dict[str, Any] = {
+        "amount_minor": purchase.amount_minor,
+        "currency": purchase.currency,
+        "member": member.pk if member else None,
+    }
+    lines = [[i.sku, i.category, str(i.quantity), i.amount_minor] for i in purchase.items]
+    more = {"channel": purchase.channel, "bill": purchase.bill, "items": lines, "reservation": reservation}
+    return said | {name: value for name, value in more.items() if value}
+
+
+def _is_known(coupon: Coupon, operation: str, source: str, reference: str, content: dict[str, Any]) -> bool:
+    """Take the reference for this coupon; whether the same was done under it before."""
     holder = claiming.claim(
         source=source,
         operation=operation,
@@ -216,4 +491,35 @@ def _claim(
     )
     if holder is None:
         raise ReferenceConflict(reference=reference)
-    return CouponEvent.objects.filter(coupon=coupon, to_state=state, source=source, reference=reference).first()
+    if operation == RESERVATION:
+        is_known = _under(coupon, source, reference).exists()
+    else:
+        is_return = operation == ROLLBACK
+        is_known = _uses_under(coupon, source, reference).filter(gives_back__isnull=not is_return).exists()
+    if is_known:
+        coupon.refresh_from_db()  # the claim may have waited for the very same
+    return is_known
+
+
+def _law_of(error: IntegrityError) -> str:
+    """Return the name of the law the database refused by."""
+    return str(getattr(getattr(error.__cause__, "diag", None), "constraint_name", "") or "")
+
+
+@contextmanager
+def _laws_in_words(coupon: Coupon) -> Iterator[None]:
+    """Say what only the database could see, for two came at the same moment."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        law = _law_of(error)
+        if law == "coupon_member_uses":
+            raise MemberLimitReached(limit=coupon.uses_per_member) from error
+        if law == "couponbill_alone":
+            raise NotCombinable from error
+        if law in ("coupon_reservation_unknown", "coupon_transition"):
+            raise CouponUnusable from error
+        if law in ("coupon_use_unknown", "couponuse_gives_back_id_key", "rewards_couponuse_gives_back_id_key"):
+            raise CouponNotRedeemed from error
+        raise

@@ -4,9 +4,11 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
-from django.db.models import QuerySet
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from config.lib.actor import Actor
@@ -17,15 +19,16 @@ from points.actions import claiming, spending
 from points.actions.posting import ReferenceConflict
 from points.models import Operation
 from rewards import reports
-from rewards.actions import coupons, stocking
-from rewards.eligibility import Asker, refusals
+from rewards.actions import booking as bookings
+from rewards.actions import claims, coupons, stocking
+from rewards.actions.booking import Booking
+from rewards.eligibility import Asker, OutOfStock, SoldOut, refusals
 from rewards.models import (
     FIRST_STATES,
     REDEMPTION_TRANSITIONS,
     Coupon,
     CouponState,
     Redemption,
-    RedemptionChange,
     RedemptionState,
     Reward,
     RewardKind,
@@ -35,7 +38,6 @@ from rewards.models import (
 )
 
 LARGEST_QUANTITY = 1_000
-_FIRST_STATE = dict(FIRST_STATES)
 
 
 class RewardUnknown(DomainError):
@@ -65,6 +67,9 @@ class CannotCancel(DomainError):
     message = _("This order can no longer be cancelled: %(status)s.")
 
 
+_ON_ITS_WAY = _("This order is on its way and can no longer be cancelled. Once it comes back, its points do too.")
+
+
 @dataclass(frozen=True, slots=True)
 class Redeemed:
     """An order as it stands, with the coupon it gave."""
@@ -83,6 +88,7 @@ class _Order:
     variant: RewardVariant | None
     quantity: int
     address: str
+    booking: Booking | None
     source: str
     reference: str
     actor: Actor
@@ -105,7 +111,6 @@ def get_variant(reward: Reward, code: str) -> RewardVariant:
     return variant
 
 
-@transaction.atomic
 def redeem(
     *,
     member: Member,
@@ -117,23 +122,36 @@ def redeem(
     variant: RewardVariant | None = None,
     quantity: int = 1,
     address: str = "",
+    booking: Booking | None = None,
 ) -> Redeemed:
     """Spend the points and place the order, or do nothing at all. The same (source, reference) gives the first answer.
 
-    A coupon is the member's at once, a service waits for its write-off code, a gift for its delivery. Raises
-    ReferenceConflict, QuantityOutOfRange, VariantRequired, VariantUnknown, InsufficientPoints, MemberNotActive and the
-    subclasses of RewardUnavailable. Locks, in this order: the reference, the member's balance, the stock.
+    A coupon is the member's at once, a service waits for its write-off code, a gift for its delivery, and what costs
+    money too for its payment. Raises ReferenceConflict, QuantityOutOfRange, VariantRequired, VariantUnknown,
+    InsufficientPoints, MemberNotActive, the subclasses of RewardUnavailable and the refusals of a booking. Locks, in
+    this order: the reference, the member's balance, the stock, which is let go in the message that takes it.
     """
-    order = _Order(member, reward, variant, quantity, address.strip(), source, reference, actor, at)
+    order = _Order(member, reward, variant, quantity, address.strip(), booking, source, reference, actor, at)
+    try:
+        return _redeem(order)
+    except IntegrityError as error:
+        if not _is_of(error, "stock_not_negative"):
+            raise
+        left = _left(order) or 0
+        raise (OutOfStock(left=left) if left else SoldOut()) from None
+
+
+@transaction.atomic
+def _redeem(order: _Order) -> Redeemed:
     own_id = claiming.draw_id(Redemption)
     holder = _claim(order, own_id)
     if holder != own_id:
-        redemption = Redemption.objects.select_related("coupon").get(member=member, pk=holder)
+        redemption = Redemption.objects.select_related("coupon").get(member=order.member, pk=holder)
         return Redeemed(redemption, redemption.coupon, replayed=True)
     _refuse_malformed(order)
-    _refuse_ineligible(order)
+    _refuse(order, _left(order))
     redemption = _place(order, own_id)
-    stocking.take(redemption=redemption, actor=actor, at=at)
+    stocking.take(redemption=redemption, actor=order.actor, at=order.at)
     return Redeemed(redemption, redemption.coupon, replayed=False)
 
 
@@ -143,20 +161,16 @@ def cancel(
 ) -> Redeemed:
     """Take an order back before it is delivered: the points return to their lots, the pieces to the stock, once.
 
-    An unused coupon becomes void; CouponOver is raised when it was used or has ended, CannotCancel when the order has
-    gone too far.
+    Money that was paid is the business of whoever took it. An unused coupon becomes void; CouponOver is raised when it
+    was used or has ended, CannotCancel when the order has gone too far.
     """
-    holder = claiming.claim(
-        source=source,
+    if not claims.is_first(
+        redemption=redemption,
         operation=Operation.CANCELLATION,
+        step={"to_state": RedemptionState.CANCELLED},
+        source=source,
         reference=reference,
-        member_id=redemption.member_id,
-        digest=claiming.digest_of(redemption=redemption.key),
-        target=redemption.pk,
-    )
-    if holder is None:
-        raise ReferenceConflict(reference=reference)
-    if _has_cancelled(redemption, source, reference):
+    ):
         redemption.refresh_from_db()
         return Redeemed(redemption, redemption.coupon, replayed=True)
     change = told(actor=actor, at=at, source=source, reference=reference, reason=reason)
@@ -164,7 +178,8 @@ def cancel(
         state=RedemptionState.CANCELLED, change=change
     ):
         redemption.refresh_from_db()
-        raise CannotCancel(status=redemption.get_state_display())
+        is_shipped = redemption.state == RedemptionState.SHIPPED
+        raise CannotCancel(_ON_ITS_WAY if is_shipped else None, status=redemption.get_state_display())
     redemption.refresh_from_db()
     if redemption.coupon is not None:
         # A coupon that ended is worth nothing, marked by the night or not: it does not become points again.
@@ -176,7 +191,7 @@ def cancel(
 
 
 def give_back(*, redemption: Redemption, source: str, actor: Actor, at: datetime, restock: bool = True) -> None:
-    """Return the points of an undone order to the lots they left, then its pieces to the stock."""
+    """Return the points of an undone order to the lots they left, then its pieces to the stock: the last step."""
     spending.restore(
         member=redemption.member,
         entry_id=redemption.entry_id,
@@ -192,20 +207,28 @@ def give_back(*, redemption: Redemption, source: str, actor: Actor, at: datetime
 
 
 def standing_before(redemption: Redemption, state: str) -> QuerySet[Redemption]:
-    """Return the order if it stands where a step to this state is allowed: what a compare-and-set updates."""
+    """Return the order if it stands where a step to this state is allowed: what a compare-and-set updates.
+
+    An order that costs money goes nowhere before it is paid, except back.
+    """
     before = [old for kind, old, new in REDEMPTION_TRANSITIONS if (kind, new) == (redemption.kind, state)]
-    return Redemption.objects.filter(member=redemption.member_id, pk=redemption.pk, state__in=before)
+    orders = Redemption.objects.filter(member=redemption.member_id, pk=redemption.pk, state__in=before)
+    if state == RedemptionState.CANCELLED:
+        return orders
+    return orders.filter(Q(money_minor__isnull=True) | Q(paid_at__isnull=False))
 
 
 def _claim(order: _Order, redemption_id: int) -> int:
     """Take the reference; the id of the order that holds it. The digest is keyed, for an address is in it."""
-    content = {
+    content: dict[str, Any] = {
         "member": order.member.pk,
         "reward": order.reward.code,
         "variant": order.variant.code if order.variant else "",
         "quantity": order.quantity,
         "address": order.address,
     }
+    if order.booking is not None:
+        content["booking"] = [order.booking.at.timestamp(), order.booking.place]
     holder = claiming.claim(
         source=order.source,
         operation=Operation.REDEMPTION,
@@ -229,13 +252,14 @@ def _refuse_malformed(order: _Order) -> None:
             raise VariantUnknown(variant=order.variant.code)
     elif names := [variant.code for variant in choices]:
         raise VariantRequired(variants=", ".join(names))
+    if order.booking is not None:
+        bookings.refuse_impossible(reward=order.reward, booking=order.booking, at=order.at)
 
 
-def _refuse_ineligible(order: _Order) -> None:
-    """Refuse what can be known without a lock; points, limit and stock are judged again under theirs."""
+def _left(order: _Order) -> int | None:
+    """Return how many pieces are left as far as can be known without a lock; the law judges again under it."""
     variant_id = order.variant.pk if order.variant else None
-    left = reports.pieces_left([order.reward]).get((order.reward.pk, variant_id))
-    _refuse(order, left)
+    return reports.pieces_left([order.reward], at=order.at).get((order.reward.pk, variant_id))
 
 
 def _place(order: _Order, redemption_id: int) -> Redemption:
@@ -253,13 +277,14 @@ def _place(order: _Order, redemption_id: int) -> Redemption:
         at=order.at,
         note=reward.name,
     )
-    if reward.per_member_limit is not None:
+    if reward.limits:
         _refuse(order, left=None)
     coupon = None
     if reward.kind == RewardKind.COUPON:
         coupon = coupons.issue(
             reward=reward, member=member, actor=order.actor, at=order.at, source=order.source, reference=str(key)
         )
+    state = _first_state(reward)
     return Redemption.objects.create(
         id=redemption_id,
         key=key,
@@ -271,9 +296,13 @@ def _place(order: _Order, redemption_id: int) -> Redemption:
         points=points,
         entry_id=posted.entry_id,
         coupon=coupon,
-        state=_FIRST_STATE[reward.kind],
+        state=state,
+        money_minor=reward.money_minor * order.quantity if reward.money_minor is not None else None,
+        money_currency=settings.LAUREL_CURRENCY if reward.money_minor is not None else "",
+        booked_for=order.booking.at if order.booking else None,
+        booked_place=order.booking.place if order.booking else "",
         address=order.address if reward.kind == RewardKind.GIFT else "",
-        pickup_code=new_code() if reward.kind == RewardKind.SERVICE else "",
+        pickup_code=new_code() if state == RedemptionState.READY else "",
         source=order.source,
         reference=order.reference,
         placed_at=order.at,
@@ -284,19 +313,22 @@ def _place(order: _Order, redemption_id: int) -> Redemption:
 
 def _refuse(order: _Order, left: int | None) -> None:
     """Raise the first reason against the order, as the catalogue would tell it."""
-    reward, had = order.reward, {}
-    if reward.per_member_limit is not None:
-        had = reports.redeemed_before(member=order.member, rewards=[reward])
+    reward = order.reward
+    had: dict[int, dict[str, int]] = {}
+    if reward.limits:
+        had = reports.redeemed_before(member=order.member, rewards=[reward], at=order.at)
     asker = Asker.of(order.member, had=had)
     for refusal in refusals(reward=reward, asker=asker, left=left, at=order.at, quantity=order.quantity):
         raise refusal
 
 
-def _has_cancelled(redemption: Redemption, source: str, reference: str) -> bool:
-    return RedemptionChange.objects.filter(
-        member=redemption.member_id,
-        redemption_id=redemption.pk,
-        to_state=RedemptionState.CANCELLED,
-        source=source,
-        reference=reference,
-    ).exists()
+def _first_state(reward: Reward) -> str:
+    """Return how an order begins: the state of its kind, or waiting where money is due."""
+    if reward.money_minor is not None:
+        return RedemptionState.PLACED
+    return next(state for kind, state in FIRST_STATES if kind == reward.kind)
+
+
+def _is_of(error: IntegrityError, law: str) -> bool:
+    """Tell whether this law refused."""
+    return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) == law

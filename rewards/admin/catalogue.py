@@ -2,21 +2,22 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RelatedDropdownFilter
 
 from members.admin.base import ActionPage, ReadOnlyAdmin, TranslatedAdmin, display, moment, shown_moment
 from members.admin.screen import Cell, Panel
-from points.admin.reading import number
+from points.admin.reading import number, sum_of_money
 from rewards.actions import stocking
 from rewards.admin.forms import RewardForm, StockForm
-from rewards.models import Reward, RewardVariant, Stock, StockMovement
+from rewards.models import Reward, RewardCategory, RewardVariant, Stock, StockMovement
 
 if TYPE_CHECKING:
     from django.contrib.admin import TabularInline
@@ -77,14 +78,54 @@ class VariantInline(_Inline):
         return False
 
 
+@admin.register(RewardCategory)
+class RewardCategoryAdmin(TranslatedAdmin):
+    """The shelves of the catalogue, in the order members see them."""
+
+    list_display = ("name", "code", "position", "shown_rewards")
+    search_fields = ("code", "name_en", "name_zh_hans")
+    ordering = ("position", "code")
+    sortable_by = ()
+    actions = None
+    fieldsets = ((None, {"fields": (("name_en", "name_zh_hans"), ("code", "position"))}),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        categories: QuerySet[Any] = super().get_queryset(request).annotate(of_rewards=Count("rewards"))
+        return categories
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("code",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """An empty shelf can go; rewards on it keep it, and a button that cannot work is not offered."""
+        return super().has_delete_permission(request, obj) and obj is not None and not obj.rewards.exists()
+
+    @display(description=_("rewards"))
+    def shown_rewards(self, category: Any) -> str:
+        return number(category.of_rewards)
+
+
 @admin.register(Reward)
 class RewardAdmin(TranslatedAdmin):
     """What points buy. The count of a stock is never edited here: it is moved."""
 
     form = RewardForm
     inlines = (VariantInline,)
-    list_display = ("name", "code", "shown_kind", "shown_price", "shown_stock", "is_active", "shown_period")
-    list_filter = (("kind", ChoicesDropdownFilter), ("is_active", BooleanRadioFilter))
+    list_display = (
+        "name",
+        "code",
+        "shown_kind",
+        "category",
+        "shown_price",
+        "shown_stock",
+        "is_active",
+        "shown_period",
+    )
+    list_filter = (
+        ("kind", ChoicesDropdownFilter),
+        ("category", RelatedDropdownFilter),
+        ("is_active", BooleanRadioFilter),
+    )
     search_fields = ("code", "name_en", "name_zh_hans")
     ordering = ("points", "code")
     sortable_by = ()
@@ -98,8 +139,9 @@ class RewardAdmin(TranslatedAdmin):
                     ("name_en", "name_zh_hans"),
                     ("description_en", "description_zh_hans"),
                     ("code", "kind"),
-                    ("points", "points_by_tier"),
-                    ("picture", "is_active"),
+                    ("category", "picture"),
+                    ("points", "money_minor"),
+                    ("points_by_tier", "is_active"),
                 )
             },
         ),
@@ -107,9 +149,15 @@ class RewardAdmin(TranslatedAdmin):
             _("Who can have it"),
             {
                 "classes": ("tab",),
-                "fields": (("valid_from", "valid_until"), ("tiers", "segments"), "per_member_limit"),
+                "fields": (
+                    ("valid_from", "valid_until"),
+                    ("tiers", "segments"),
+                    ("limit_day", "limit_week"),
+                    ("limit_month", "per_member_limit"),
+                ),
             },
         ),
+        (_("Where it is booked"), {"classes": ("tab",), "fields": ("booking_places",)}),
         (
             _("Terms of the coupon"),
             {
@@ -117,7 +165,7 @@ class RewardAdmin(TranslatedAdmin):
                 "fields": (
                     ("coupon_value_minor", "coupon_percent"),
                     ("coupon_minimum_minor", "coupon_currency"),
-                    "coupon_valid_days",
+                    ("coupon_valid_days", "coupon_batch"),
                 ),
             },
         ),
@@ -146,7 +194,9 @@ class RewardAdmin(TranslatedAdmin):
 
     @display(description=_("price in points"))
     def shown_price(self, reward: Reward) -> str:
-        return number(reward.points)
+        if reward.money_minor is None:
+            return number(reward.points)
+        return f"{number(reward.points)} + {sum_of_money(reward.money_minor, settings.LAUREL_CURRENCY)}"
 
     @display(description=_("stock"))
     def shown_stock(self, reward: Any) -> str:

@@ -21,15 +21,25 @@ from members.actions import auditing
 from members.admin.base import ActionPage, AdminPage, DayFilter, ReadOnlyAdmin, display, moment, shown_moment
 from members.admin.screen import Cell, Panel
 from members.models import Member
-from points.admin.reading import link, member_link, number
-from rewards.actions import fulfilling, redeeming
-from rewards.admin.forms import ReasonForOrderForm, ReturnForm, ShipForm, WriteOffForm
+from points.admin.reading import link, member_link, number, sum_of_money
+from rewards.actions import booking, fulfilling, paying, redeeming
+from rewards.actions.booking import Booking
+from rewards.admin.forms import (
+    BookingForm,
+    NoShowForm,
+    PaymentForm,
+    ReasonForOrderForm,
+    ReturnForm,
+    ShipForm,
+    WriteOffForm,
+)
 from rewards.models import (
     OPEN_STATES,
     REDEMPTION_TRANSITIONS,
     Redemption,
     RedemptionChange,
     RedemptionState,
+    RedemptionTopic,
     RewardKind,
 )
 from rewards.querysets import normalise_code
@@ -43,7 +53,18 @@ STATE_LABELS = {
     "completed": "success",
     "cancelled": "",
     "returned": "",
+    "no_show": "danger",
 }
+
+
+def shown_money(redemption: Redemption) -> str:
+    """Return what an order costs besides the points."""
+    return sum_of_money(redemption.money_minor, redemption.money_currency)
+
+
+def shown_booking(redemption: Redemption | RedemptionChange) -> str:
+    """Return when and where a service is booked."""
+    return f"{shown_moment(redemption.booked_for)} {redemption.booked_place}" if redemption.booked_for else "–"
 
 
 def waiting_badge(request: HttpRequest) -> str:
@@ -55,9 +76,14 @@ def waiting_badge(request: HttpRequest) -> str:
 
 
 def next_states(redemption: Redemption) -> set[str]:
-    """Return where an order can go from here."""
+    """Return where an order can go from here and now: unpaid nowhere but back, missed only after its time."""
     here = (redemption.kind, redemption.state)
-    return {new for kind, old, new in REDEMPTION_TRANSITIONS if (kind, old) == here}
+    following = {new for kind, old, new in REDEMPTION_TRANSITIONS if (kind, old) == here}
+    if redemption.is_unpaid:
+        following &= {RedemptionState.CANCELLED}
+    if redemption.booked_for is None or redemption.booked_for > timezone.now():
+        following -= {RedemptionState.NO_SHOW}
+    return following
 
 
 class OrderPage(ActionPage):
@@ -85,6 +111,85 @@ class ShipPage(OrderPage):
         return _("The order is on its way.")
 
 
+class PaymentPage(OrderPage):
+    """The money of an order, paid over the counter."""
+
+    title = _("Record the payment")
+    submit_label = _("Paid")
+    form_class = PaymentForm
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        due = _("Due: %(money)s.") % {"money": shown_money(self.subject)}
+        return super().get_context_data(**{"intro": due} | kwargs)
+
+    def act(self, form: PaymentForm) -> Any:
+        redemption: Redemption = self.subject
+        paying.record_payment(
+            redemption=redemption,
+            amount_minor=redemption.money_minor or 0,
+            currency=redemption.money_currency,
+            source=fulfilling.SOURCE,
+            reference=form.cleaned_data["reference"],
+            actor=self.actor,
+            at=timezone.now(),
+        )
+        return _("The order is paid.")
+
+
+class BookingPage(OrderPage):
+    """The time and place of a service."""
+
+    title = _("Book a time and place")
+    submit_label = _("Book")
+    form_class = BookingForm
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"redemption": self.subject}
+
+    def get_initial(self) -> dict[str, Any]:
+        redemption: Redemption = self.subject
+        return {
+            "booking": redemption.booked_for,
+            "place": redemption.booked_place,
+            "reference": f"book-{uuid.uuid4().hex}",
+        }
+
+    def act(self, form: BookingForm) -> Any:
+        said = form.cleaned_data
+        booked = booking.reschedule(
+            redemption=self.subject,
+            booking=Booking(at=said["booking"], place=said["place"].strip()),
+            source=fulfilling.SOURCE,
+            reference=said["reference"],
+            reason=said["reason"],
+            actor=self.actor,
+            at=timezone.now(),
+        )
+        return _("Booked: %(booking)s.") % {"booking": shown_booking(booked.redemption)}
+
+
+class NoShowPage(OrderPage):
+    """A member who did not come."""
+
+    title = _("No-show")
+    intro = _("The member did not come at the booked time. The points stay spent unless you give them back.")
+    submit_label = _("No-show")
+    form_class = NoShowForm
+    is_dangerous = True
+
+    def act(self, form: NoShowForm) -> Any:
+        fulfilling.no_show(
+            redemption=self.subject,
+            restore=form.cleaned_data["restore"],
+            reason=form.cleaned_data["reason"],
+            actor=self.actor,
+            at=timezone.now(),
+        )
+        if not form.cleaned_data["restore"]:
+            return _("The order is a no-show; its points stay spent.")
+        return _("The order is returned; %(points)s points are back.") % {"points": number(self.subject.points)}
+
+
 class CancelPage(OrderPage):
     """An order taken back before it was delivered."""
 
@@ -93,6 +198,13 @@ class CancelPage(OrderPage):
     submit_label = _("Cancel the order")
     form_class = ReasonForOrderForm
     is_dangerous = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        redemption: Redemption = self.subject
+        if redemption.paid_at is not None:
+            back = _("The member paid %(money)s: give it back where it was paid.")
+            kwargs = {"intro": f"{self.intro} {back % {'money': shown_money(redemption)}}"} | kwargs
+        return super().get_context_data(**kwargs)
 
     def act(self, form: ReasonForOrderForm) -> Any:
         redemption: Redemption = self.subject
@@ -108,13 +220,17 @@ class CancelPage(OrderPage):
 
 
 class ReturnPage(OrderPage):
-    """An order that came back."""
+    """An order that came back, or a no-show that is excused."""
 
     title = _("Take the order back")
     intro = _("The points return to the lots they left.")
     submit_label = _("Take the order back")
     form_class = ReturnForm
     is_dangerous = True
+
+    def get_initial(self) -> dict[str, Any]:
+        """A visit that was missed does not come back into stock, a piece does."""
+        return {"restock": self.subject.kind == RewardKind.GIFT}
 
     def act(self, form: ReturnForm) -> Any:
         fulfilling.return_(
@@ -139,7 +255,8 @@ class WriteOffPage(OrderPage):
     def act(self, form: WriteOffForm) -> Any:
         self.written = fulfilling.write_off(code=form.cleaned_data["code"], actor=self.actor, at=timezone.now())
         facts = {"reward": self.written.reward, "quantity": self.written.quantity}
-        return _("Written off: %(reward)s × %(quantity)s.") % facts
+        told = _("Written off: %(reward)s × %(quantity)s.") % facts
+        return f"{told} {shown_booking(self.written)}" if self.written.booked_for else told
 
     def get_success_url(self) -> str:
         return reverse("admin:rewards_redemption_write_off")
@@ -201,6 +318,7 @@ _BUTTONS: dict[str, tuple[str, Any, str, bool]] = {
     RedemptionState.COMPLETED: ("complete", _("Complete"), "done_all", True),
     RedemptionState.CANCELLED: ("cancel", _("Cancel the order"), "cancel", False),
     RedemptionState.RETURNED: ("take_back", _("Take back"), "undo", False),
+    RedemptionState.NO_SHOW: ("no_show", _("No-show"), "person_off", False),
 }
 
 
@@ -238,8 +356,14 @@ class RedemptionAdmin(ReadOnlyAdmin):
         "shown_points",
         "changed",
         "carriage",
+        "booked",
     )
-    list_filter = (QueueFilter, ("kind", ChoicesDropdownFilter), ("placed_at", DayFilter))
+    list_filter = (
+        QueueFilter,
+        ("kind", ChoicesDropdownFilter),
+        ("placed_at", DayFilter),
+        ("booked_for", DayFilter),
+    )
     search_fields = ("key",)
     search_help_text = _("Card number, phone, e-mail, write-off code, tracking number or order id")
     list_select_related = ("member", "reward", "variant")
@@ -252,9 +376,11 @@ class RedemptionAdmin(ReadOnlyAdmin):
                     ("member_number", "state"),
                     ("reward", "shown_quantity"),
                     ("shown_points", "entry_link"),
+                    ("money", "paid"),
                     ("placed", "changed"),
                     ("source", "reference"),
                     ("carriage", "coupon"),
+                    ("booked",),
                     ("key", "shown_code"),
                 )
             },
@@ -266,6 +392,9 @@ class RedemptionAdmin(ReadOnlyAdmin):
         ("<path:object_id>/approve/", "rewards_redemption_approve", _approve),
         ("<path:object_id>/ship/", "rewards_redemption_ship", ShipPage.as_view()),
         ("<path:object_id>/ready/", "rewards_redemption_ready", _ready),
+        ("<path:object_id>/payment/", "rewards_redemption_payment", PaymentPage.as_view()),
+        ("<path:object_id>/book/", "rewards_redemption_book", BookingPage.as_view()),
+        ("<path:object_id>/no-show/", "rewards_redemption_no_show", NoShowPage.as_view()),
         ("<path:object_id>/complete/", "rewards_redemption_complete", _complete),
         ("<path:object_id>/cancel/", "rewards_redemption_cancel", CancelPage.as_view()),
         ("<path:object_id>/take-back/", "rewards_redemption_take_back", ReturnPage.as_view()),
@@ -273,6 +402,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
     )
     placed = moment("placed_at", _("placed at"))
     changed = moment("changed_at", _("changed at"))
+    paid = moment("paid_at", _("paid at"))
 
     def has_fulfil_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether this person moves orders on."""
@@ -342,6 +472,14 @@ class RedemptionAdmin(ReadOnlyAdmin):
     def shown_points(self, redemption: Redemption) -> str:
         return number(redemption.points)
 
+    @display(description=_("price in money"))
+    def money(self, redemption: Redemption) -> str:
+        return "–" if redemption.money_minor is None else shown_money(redemption)
+
+    @display(description=_("booked for"))
+    def booked(self, redemption: Redemption) -> str:
+        return shown_booking(redemption)
+
     @display(description=_("carrier"))
     def carriage(self, redemption: Redemption) -> str:
         return " ".join(filter(None, [redemption.carrier, redemption.tracking])) or "–"
@@ -365,8 +503,13 @@ def _by_key(term: str) -> Q:
 
 
 def _steps(redemption: Redemption) -> list[dict[str, Any]]:
-    """Return the buttons of the steps that follow from here."""
+    """Return the buttons of the steps that follow from here, and of what can be said of the order meanwhile."""
     following = next_states(redemption)
+    buttons = [button for state, button in _BUTTONS.items() if state in following]
+    if redemption.can_be_booked:
+        buttons.insert(0, ("book", _("Book a time and place"), "event", False))
+    if redemption.is_unpaid and redemption.state == RedemptionState.PLACED:
+        buttons.insert(0, ("payment", _("Record the payment"), "payments", False))
     return [
         {
             "title": title,
@@ -374,8 +517,7 @@ def _steps(redemption: Redemption) -> list[dict[str, Any]]:
             "is_post": is_post,
             "link": reverse(f"admin:rewards_redemption_{name}", args=[redemption.pk]),
         }
-        for state, (name, title, icon, is_post) in _BUTTONS.items()
-        if state in following
+        for name, title, icon, is_post in buttons
     ]
 
 
@@ -385,10 +527,17 @@ def _history(redemption: Redemption) -> Panel:
     rows = [
         (
             shown_moment(change.at),
-            Cell(change.get_to_state_display(), label=STATE_LABELS[change.to_state]),
+            Cell(change.title, label=STATE_LABELS[change.to_state]),
             change.actor,
-            change.reason,
+            " ".join(filter(None, [_details(change), change.reason])),
         )
         for change in changes.order_by("-id")[:50]
     ]
     return Panel(_("Steps"), (_("time"), _("status"), _("actor"), _("reason")), rows, _("Nothing yet."))
+
+
+def _details(change: RedemptionChange) -> str:
+    """Return for what time and place it was booked, or under which number it was paid."""
+    if change.topic == RedemptionTopic.BOOKING:
+        return shown_booking(change)
+    return change.reference if change.topic == RedemptionTopic.PAYMENT else ""

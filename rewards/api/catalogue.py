@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -10,10 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from members.api.base import ApiView
+from members.api.fields import MoneyField, write_money
 from members.api.pages import KeyPages, page_of_list
 from members.models import Member, Scope
 from rewards import reports
-from rewards.models import Reward, RewardKind
+from rewards.models import LimitPeriod, Reward, RewardCategory, RewardKind
 from rewards.reports import Offer
 
 
@@ -25,6 +27,22 @@ class VariantAnswer(serializers.Serializer[Any]):
     available = serializers.BooleanField()
 
 
+class CategoryAnswer(serializers.Serializer[Any]):
+    """A shelf of the catalogue."""
+
+    code = serializers.CharField()
+    name = serializers.CharField()
+
+
+class LimitAnswer(serializers.Serializer[Any]):
+    """How many pieces a member can have in a day, week, month or ever; what is null has no limit."""
+
+    day = serializers.IntegerField(allow_null=True)
+    week = serializers.IntegerField(allow_null=True)
+    month = serializers.IntegerField(allow_null=True)
+    lifetime = serializers.IntegerField(allow_null=True)
+
+
 class OfferAnswer(serializers.Serializer[Any]):
     """One reward: what a piece costs, and for a member whether it can be had."""
 
@@ -34,6 +52,12 @@ class OfferAnswer(serializers.Serializer[Any]):
     description = serializers.CharField(allow_blank=True)
     picture = serializers.CharField(allow_null=True)
     points = serializers.IntegerField(help_text=_("What one piece costs; with a member, what it costs that member."))
+    money = MoneyField(allow_null=True, help_text=_("What one piece costs besides the points."))
+    category = CategoryAnswer(allow_null=True)
+    limits = LimitAnswer()
+    places = serializers.ListField(
+        child=serializers.CharField(), help_text=_("Where a service is to be had; a booking names one of them.")
+    )
     variants = VariantAnswer(many=True)
     available = serializers.BooleanField()
     unavailable_reasons = serializers.ListField(
@@ -47,6 +71,7 @@ class RewardsView(ApiView):
 
     scopes: ClassVar = {"get": (Scope.REWARDS_READ,)}
     open_to_members = True
+    queries = ("kind", "category", "member")
     pagination_class = KeyPages
     queryset = Reward.objects.all()
 
@@ -54,13 +79,14 @@ class RewardsView(ApiView):
         operation_id="list_rewards",
         parameters=[
             OpenApiParameter("kind", str, enum=RewardKind.values),
+            OpenApiParameter("category", str, description=str(_("The code of a category."))),
             OpenApiParameter("member", str, description=str(_("A card number: prices and reasons for that member."))),
         ],
         responses=OfferAnswer(many=True),
     )
     def get(self, request: Request) -> Response:
         """List the catalogue, cheapest first; for a member with that member's price and every reason against it."""
-        offers = reports.catalogue(member=self._member(), at=self.at, kind=self._kind())
+        offers = reports.catalogue(member=self._member(), at=self.at, kind=self._kind(), category=self._category())
         rows, page = page_of_list(offers, request)
         return Response(page | {"results": [self._show(offer) for offer in rows]})
 
@@ -75,6 +101,12 @@ class RewardsView(ApiView):
             raise ValidationError({"kind": [reason]})
         return kind
 
+    def _category(self) -> str:
+        code: str = self.request.GET.get("category", "")
+        if code and not RewardCategory.objects.filter(code=code[:64]).exists():
+            raise ValidationError({"category": [_("There is no such category.")]})
+        return code
+
     def _show(self, offer: Offer) -> dict[str, Any]:
         reward = offer.reward
         return {
@@ -84,6 +116,10 @@ class RewardsView(ApiView):
             "description": reward.description,
             "picture": self.request.build_absolute_uri(reward.picture.url) if reward.picture else None,
             "points": offer.points,
+            "money": None if reward.money_minor is None else write_money(reward.money_minor, settings.LAUREL_CURRENCY),
+            "category": {"code": reward.category.code, "name": str(reward.category)} if reward.category else None,
+            "limits": {period: reward.limits.get(period) for period in LimitPeriod.values},
+            "places": reward.booking_places,
             "variants": [
                 {"code": one.variant.code, "name": one.variant.name, "available": one.available}
                 for one in offer.variants

@@ -1,20 +1,36 @@
-"""Coupons at the till: checked, used once, and given back. Who tries codes out is slowed down."""
+"""Coupons at the till: checked, reserved, used, and given back. Who tries codes out is slowed down."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from fractions import Fraction
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import Throttled, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
+from rest_framework.throttling import BaseThrottle
 
-from members.api.base import ApiView, Body, first_or_again
-from members.api.fields import MoneyField, ReferenceField, TextField, write_money
-from members.models import Member, Scope
+from members.api.base import ApiView, Body, first_or_again, moment
+from members.api.fields import MomentField, MoneyField, ReferenceField, TextField, WholeField, write_money
+from members.models import Scope
 from points.api.bodies import find_member
-from rewards.actions import coupons
-from rewards.actions.coupons import CouponNotRedeemed, CouponUnusable, CouponUse
-from rewards.models import Coupon, CouponEvent, CouponState
+from rewards.actions import coupons, guessing
+from rewards.actions.coupons import CouponDone, CouponHeld, CouponNotRedeemed, CouponUnusable
+from rewards.discounts import Item
+from rewards.models import CouponState, ReservationState
+
+
+class LineBody(Body):
+    """A line of the bill: what a coupon for a free item looks for."""
+
+    sku = TextField(max_length=100, required=False, allow_blank=True)
+    category = TextField(max_length=100, required=False, allow_blank=True)
+    quantity = serializers.FloatField(min_value=0, max_value=1_000_000, required=False)
+    money = MoneyField(help_text=_("What the whole line costs."))
 
 
 class CheckBody(Body):
@@ -22,18 +38,51 @@ class CheckBody(Body):
 
     member = TextField(max_length=40, required=False)
     money = MoneyField()
+    channel = TextField(max_length=64, required=False, help_text=_("Some coupons are for some channels only."))
+    bill = TextField(
+        max_length=100, required=False, help_text=_("Your name of the bill: coupons used under one are combined.")
+    )
+    items = serializers.ListField(child=LineBody(), required=False, max_length=1_000)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Hold every line to the currency of the purchase."""
+        for line in attrs.get("items") or ():
+            if line["money"][1] != attrs["money"][1]:
+                raise ValidationError({"items": [_("Every line is in the currency of the purchase.")]})
+        return attrs
 
 
 class UseBody(CheckBody):
     """The purchase a code is used for."""
 
     reference = ReferenceField()
+    reservation = ReferenceField(
+        required=False, help_text=_("The reference it was reserved under; left out: the same reference.")
+    )
+
+
+class ReserveBody(CheckBody):
+    """The checkout a code is kept for."""
+
+    reference = ReferenceField()
+    expires_in = WholeField(
+        min_value=1, max_value=86_400, required=False, help_text=_("Seconds; 900 when it is left out.")
+    )
+
+
+class ReleaseBody(Body):
+    """Give a reservation up."""
+
+    reference = ReferenceField(help_text=_("The reference it was reserved under."))
 
 
 class RollbackBody(Body):
     """Give a use back; member and money may be repeated and are not looked at."""
 
     reference = ReferenceField()
+    use = ReferenceField(
+        required=False, help_text=_("The reference of the use; needed when the code was used several times.")
+    )
     member = TextField(max_length=40, required=False)
     money = MoneyField(required=False)
 
@@ -43,8 +92,10 @@ class CheckAnswer(serializers.Serializer[Any]):
 
     valid = serializers.BooleanField()
     discount = MoneyField(allow_null=True)
-    reasons = serializers.ListField(child=serializers.CharField())
-    details = serializers.ListField(child=serializers.CharField())
+    reasons = serializers.ListField(
+        child=serializers.CharField(), help_text=_("Stable codes, such as below_minimum or channel_mismatch.")
+    )
+    details = serializers.ListField(child=serializers.CharField(), help_text=_("The same as sentences."))
 
 
 class UseAnswer(serializers.Serializer[Any]):
@@ -56,32 +107,34 @@ class UseAnswer(serializers.Serializer[Any]):
     discount = MoneyField()
 
 
-class CouponMisses(SimpleRateThrottle):
-    """Counts codes that could not be used, client by client: honest tills hardly ever meet the limit, guessers do."""
+class ReservationAnswer(serializers.Serializer[Any]):
+    """A reservation as it stands."""
 
-    scope = "coupon_misses"
-    duration: int
+    reference = serializers.CharField()
+    code = serializers.CharField()
+    status = serializers.ChoiceField(ReservationState.choices)
+    expires_at = MomentField()
+    discount = MoneyField(allow_null=True, help_text=_("What it would take off the purchase; null once released."))
 
-    def get_cache_key(self, request: Request, view: Any) -> str:
-        return f"coupon_misses:{request.user.source}"  # type: ignore[union-attr]
 
-    def throttle_success(self) -> bool:
-        return True
+class WrongCodes(BaseThrottle):
+    """Lets nobody try codes who brought in too many wrong ones; whoever brings right ones is never counted."""
 
-    def count(self) -> None:
-        """Count one miss."""
-        self.history.insert(0, self.now)
-        self.cache.set(self.key, self.history, self.duration)
+    seconds = 0.0
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        self.seconds = guessing.seconds_to_wait(door=view.caller.actor, at=view.at)
+        return not self.seconds
+
+    def wait(self) -> float:
+        return self.seconds
 
 
 class CouponView(ApiView):
     """A code in the address, a purchase in the body."""
 
     scopes: ClassVar = {"post": (Scope.REWARDS_REDEEM,)}
-
-    def get_throttles(self) -> list[BaseThrottle]:
-        self.misses = CouponMisses()
-        return [self.misses]
+    throttle_classes = [WrongCodes]
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -89,8 +142,37 @@ class CouponView(ApiView):
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response
 
-    def member_of(self, body: dict[str, Any]) -> Member | None:
-        return find_member(body["member"]) if body.get("member") else None
+    @property
+    def write(self) -> dict[str, Any]:
+        """Who writes, and when."""
+        return {"source": self.caller.source, "actor": self.caller.actor, "at": self.at}
+
+    def purchase(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the purchase a body describes, as the actions take it."""
+        amount, currency = body["money"]
+        lines = body.get("items") or ()
+        return {
+            "amount_minor": amount,
+            "currency": currency,
+            "member": find_member(body["member"]) if body.get("member") else None,
+            "channel": body.get("channel", ""),
+            "bill": body.get("bill", ""),
+            "items": [_read_item(line) for line in lines],
+        }
+
+    def miss(self) -> None:
+        """Count a wrong code; beyond the limit its answer is that one has to wait."""
+        if seconds := guessing.count_miss(door=self.caller.actor, at=self.at):
+            raise Throttled(wait=seconds)
+
+    @contextmanager
+    def counting_misses(self) -> Iterator[None]:
+        """Count what is refused because of the code itself."""
+        try:
+            yield
+        except (CouponUnusable, CouponNotRedeemed):
+            self.miss()
+            raise
 
 
 class ValidateView(CouponView):
@@ -100,17 +182,14 @@ class ValidateView(CouponView):
     def post(self, request: Request, code: str) -> Response:
         """Tell whether a code would be accepted for a purchase, and what it would take off. Changes nothing."""
         body = self.read(CheckBody)
-        amount, currency = body["money"]
-        check = coupons.validate(
-            code=code, amount_minor=amount, currency=currency, member=self.member_of(body), at=self.at
-        )
+        check = coupons.validate(code=code, source=self.caller.source, at=self.at, **self.purchase(body))
         reasons = [reason for reason, _sentence in check.reasons]
         if CouponUnusable.code in reasons:
-            self.misses.count()
+            self.miss()
         return Response(
             {
                 "valid": check.valid,
-                "discount": write_money(check.discount_minor, currency) if check.valid else None,
+                "discount": write_money(check.discount_minor, body["money"][1]) if check.valid else None,
                 "reasons": reasons,
                 "details": [sentence for _reason, sentence in check.reasons],
             }
@@ -122,23 +201,16 @@ class RedeemView(CouponView):
 
     @extend_schema(operation_id="redeem_coupon", request=UseBody, responses={200: UseAnswer, 201: UseAnswer})
     def post(self, request: Request, code: str) -> Response:
-        """Use a code for a purchase: of all who try at once exactly one wins."""
+        """Use a code for a purchase: of all who try at once exactly as many win as it is good for, most often one."""
         body = self.read(UseBody)
-        amount, currency = body["money"]
-        try:
+        with self.counting_misses():
             use = coupons.redeem(
                 code=code,
-                amount_minor=amount,
-                currency=currency,
-                member=self.member_of(body),
                 reference=body["reference"],
-                source=self.caller.source,
-                actor=self.caller.actor,
-                at=self.at,
+                reservation=body.get("reservation", ""),
+                **self.purchase(body),
+                **self.write,
             )
-        except CouponUnusable:
-            self.misses.count()
-            raise
         return _answer(use, body["reference"])
 
 
@@ -149,29 +221,54 @@ class RollbackView(CouponView):
     def post(self, request: Request, code: str) -> Response:
         """Give back the use this client made of a code: the coupon can be used again until its time is over."""
         body = self.read(RollbackBody)
-        try:
-            self._refuse_use_of_others(code, body["reference"])
-            use = coupons.rollback(
-                code=code,
-                reference=body["reference"],
-                source=self.caller.source,
-                actor=self.caller.actor,
-                at=self.at,
-            )
-        except (CouponUnusable, CouponNotRedeemed):
-            self.misses.count()
-            raise
+        with self.counting_misses():
+            use = coupons.rollback(code=code, reference=body["reference"], use=body.get("use", ""), **self.write)
         return _answer(use, body["reference"])
 
-    def _refuse_use_of_others(self, code: str, reference: str) -> None:
-        steps, own = CouponEvent.objects.filter(coupon__in=Coupon.objects.by_code(code)), self.caller.source
-        last = steps.filter(to_state=CouponState.REDEEMED).order_by("-id").values_list("source", flat=True).first()
-        again = steps.filter(to_state=CouponState.ROLLED_BACK, source=own, reference=reference)
-        if last not in (None, own) and not again.exists():
-            raise CouponNotRedeemed
+
+class ReserveView(CouponView):
+    """Keep codes for a checkout."""
+
+    @extend_schema(
+        operation_id="reserve_coupon",
+        request=ReserveBody,
+        responses={200: ReservationAnswer, 201: ReservationAnswer},
+    )
+    def post(self, request: Request, code: str) -> Response:
+        """Keep a code for a checkout: nobody else uses it until it is redeemed, released or its time is over."""
+        body = self.read(ReserveBody)
+        lasts = timedelta(seconds=body["expires_in"]) if "expires_in" in body else coupons.USUAL_RESERVATION
+        with self.counting_misses():
+            held = coupons.reserve(
+                code=code, reference=body["reference"], lasts=lasts, **self.purchase(body), **self.write
+            )
+        return _show(held)
 
 
-def _answer(use: CouponUse, reference: str) -> Response:
+class ReleaseView(CouponView):
+    """Give reservations up."""
+
+    @extend_schema(
+        operation_id="release_coupon",
+        request=ReleaseBody,
+        responses={200: ReservationAnswer, 201: ReservationAnswer},
+    )
+    def post(self, request: Request, code: str) -> Response:
+        """Give up what this client reserved: the code is free for others at once."""
+        body = self.read(ReleaseBody)
+        with self.counting_misses():
+            held = coupons.release(code=code, reference=body["reference"], **self.write)
+        return _show(held)
+
+
+def _read_item(line: dict[str, Any]) -> Item:
+    quantity = line.get("quantity")
+    amount, _currency = line["money"]
+    pieces = Fraction(1) if quantity is None else Fraction(str(quantity))
+    return Item(line.get("sku") or "", line.get("category") or "", pieces, amount)
+
+
+def _answer(use: CouponDone, reference: str) -> Response:
     answer = {
         "reference": reference,
         "code": use.coupon.code,
@@ -179,3 +276,15 @@ def _answer(use: CouponUse, reference: str) -> Response:
         "discount": write_money(use.discount_minor, use.coupon.currency),
     }
     return first_or_again(answer, replayed=use.replayed)
+
+
+def _show(held: CouponHeld) -> Response:
+    reservation, is_open = held.reservation, held.reservation.state != ReservationState.RELEASED
+    answer = {
+        "reference": reservation.reference,
+        "code": held.coupon.code,
+        "status": reservation.state,
+        "expires_at": moment(reservation.expires_at),
+        "discount": write_money(held.discount_minor, held.coupon.currency) if is_open else None,
+    }
+    return first_or_again(answer, replayed=held.replayed)

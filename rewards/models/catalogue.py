@@ -1,4 +1,4 @@
-"""What points buy: rewards with their variants, and how many pieces are left."""
+"""What points buy: rewards in their categories, with their variants, and how many pieces are left."""
 
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from rewards.pictures import picture_name, refuse_false_picture
 from rewards.querysets import RewardQuerySet
 
 from .laws import change_field, history, keeps_history, never_deleted
@@ -24,15 +25,28 @@ class RewardKind(models.TextChoices):
     SERVICE = "service", _("Service")
 
 
-def _codes(label: Any, help_text: Any) -> "ArrayField[Any, Any]":
+class LimitPeriod(models.TextChoices):
+    """In which time a limit counts what a member has had; days, weeks and months are the programme's."""
+
+    DAY = "day", _("Day")
+    WEEK = "week", _("Week")
+    MONTH = "month", _("Month")
+    LIFETIME = "lifetime", _("Lifetime")
+
+
+def _codes(label: Any, help_text: Any, *, length: int = 64) -> "ArrayField[Any, Any]":
     return ArrayField(
-        models.CharField(max_length=64),
+        models.CharField(max_length=length),
         verbose_name=label,
         default=list,
         db_default=[],
         blank=True,
         help_text=help_text,
     )
+
+
+def _limit(label: Any) -> "models.PositiveIntegerField[Any, Any]":
+    return models.PositiveIntegerField(label, null=True, blank=True, help_text=_("Pieces. Empty: no limit."))
 
 
 def _prices_valid() -> Q:
@@ -53,11 +67,35 @@ def _prices_valid() -> Q:
 
 
 def _coupon_terms_whole() -> Q:
-    """A coupon has a value or a percentage. That each is there is said, for a CHECK lets pass what is unknown."""
+    """A coupon has a value, a percentage or a batch. That each is there is said: a CHECK lets pass what is unknown."""
     value = Q(coupon_value_minor__isnull=False, coupon_value_minor__gt=0, coupon_percent__isnull=True)
     percent = Q(coupon_value_minor__isnull=True, coupon_percent__isnull=False, coupon_percent__range=(1, 100))
     neither = Q(coupon_value_minor__isnull=True, coupon_percent__isnull=True)
-    return (Q(kind="coupon") & (value | percent)) | (~Q(kind="coupon") & neither)
+    own = (value | percent) & Q(coupon_batch__isnull=True)
+    from_batch = neither & Q(coupon_batch__isnull=False)
+    return (Q(kind="coupon") & (own | from_batch)) | (~Q(kind="coupon") & neither & Q(coupon_batch__isnull=True))
+
+
+class RewardCategory(models.Model):
+    """A shelf of the catalogue; a reward stands on one or on none."""
+
+    code = models.SlugField(_("code"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=100)
+    position = models.PositiveIntegerField(
+        _("position"), default=0, db_default=0, help_text=_("Smaller numbers come first.")
+    )
+
+    # The types are said, because translation replaces the managers at start-up.
+    objects: ClassVar[models.Manager["RewardCategory"]] = models.Manager()
+    _default_manager: ClassVar[models.Manager["RewardCategory"]]
+
+    class Meta:
+        verbose_name = _("reward category")
+        verbose_name_plural = _("reward categories")
+        ordering = ("position", "code")
+
+    def __str__(self) -> str:
+        return str(self.name or self.code)
 
 
 @pghistory.track(
@@ -66,7 +104,7 @@ def _coupon_terms_whole() -> Q:
     fields=[
         "code", "kind", "points", "points_by_tier", "is_active", "valid_from", "valid_until", "per_member_limit",
         "tiers", "segments", "coupon_value_minor", "coupon_percent", "coupon_minimum_minor", "coupon_currency",
-        "coupon_valid_days",
+        "coupon_valid_days", "money_minor", "limit_day", "limit_week", "limit_month", "booking_places",
     ],
     model_name="RewardHistory",
     level=pgtrigger.Row,
@@ -78,11 +116,20 @@ class Reward(models.Model):
     kind = models.CharField(_("kind"), max_length=7, choices=RewardKind)
     name = models.CharField(_("name"), max_length=150)
     description = models.TextField(_("description"), blank=True, default="", db_default="")
+    category = models.ForeignKey(
+        RewardCategory,
+        models.PROTECT,
+        verbose_name=_("category"),
+        related_name="rewards",
+        null=True,
+        blank=True,
+    )
     picture = models.FileField(
         _("picture"),
-        upload_to="rewards/",
+        upload_to=picture_name,
         blank=True,
-        validators=[FileExtensionValidator(["jpg", "jpeg", "png", "webp"])],
+        validators=[FileExtensionValidator(["jpg", "jpeg", "png", "webp"]), refuse_false_picture],
+        help_text=_("JPEG, PNG or WebP, at most 2 MB."),
     )
     points = models.PositiveBigIntegerField(_("price in points"))
     points_by_tier = models.JSONField(
@@ -92,6 +139,12 @@ class Reward(models.Model):
         blank=True,
         help_text=_('Tier code to points, e.g. {"gold": 900}. Other tiers pay the price above.'),
     )
+    money_minor = models.PositiveBigIntegerField(
+        _("price in money (minor units)"),
+        null=True,
+        blank=True,
+        help_text=_("What a piece costs besides the points. Empty: points alone."),
+    )
     is_active = models.BooleanField(_("active"), default=True, db_default=True)
     valid_from = models.DateTimeField(_("valid from"), null=True, blank=True, help_text=_("Empty: from the start."))
     valid_until = models.DateTimeField(
@@ -100,8 +153,16 @@ class Reward(models.Model):
     per_member_limit = models.PositiveIntegerField(
         _("limit per member"), null=True, blank=True, help_text=_("Pieces one member can have. Empty: no limit.")
     )
+    limit_day = _limit(_("limit per member and day"))
+    limit_week = _limit(_("limit per member and week"))
+    limit_month = _limit(_("limit per member and month"))
     tiers = _codes(_("tiers"), _("Codes of the tiers that can have it, separated by commas. Empty: all."))
     segments = _codes(_("segments"), _("Segments that can have it, separated by commas. Empty: everybody."))
+    booking_places = _codes(
+        _("places"),
+        _("Where a service is to be had, separated by commas; a booking names one of them."),
+        length=100,
+    )
 
     coupon_value_minor = models.PositiveBigIntegerField(_("coupon: value (minor units)"), null=True, blank=True)
     coupon_percent = models.PositiveSmallIntegerField(_("coupon: percent off"), null=True, blank=True)
@@ -118,6 +179,16 @@ class Reward(models.Model):
     )
     coupon_valid_days = models.PositiveIntegerField(
         _("coupon: days of validity"), null=True, blank=True, help_text=_("Counted from the issue. Empty: no end.")
+    )
+    coupon_batch = models.ForeignKey(
+        "CouponBatch",
+        models.PROTECT,
+        verbose_name=_("coupon: from the batch"),
+        related_name="rewards",
+        null=True,
+        blank=True,
+        db_index=False,
+        help_text=_("Its codes are given out under its terms, as long as there are any."),
     )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
@@ -141,6 +212,16 @@ class Reward(models.Model):
                 violation_error_message=_('The price by tier is an object of whole numbers, e.g. {"gold": 900}.'),
             ),
             models.CheckConstraint(
+                name="reward_money_valid",
+                condition=Q(money_minor__isnull=True) | (Q(money_minor__gt=0) & ~Q(kind="coupon")),
+                violation_error_message=_("Money besides the points is more than nothing, and never for a coupon."),
+            ),
+            models.CheckConstraint(
+                name="reward_places_of_service",
+                condition=Q(kind="service") | Q(booking_places__len=0),
+                violation_error_message=_("Only a service has places where it is booked."),
+            ),
+            models.CheckConstraint(
                 name="reward_period_ordered",
                 condition=Q(valid_from__isnull=True)
                 | Q(valid_until__isnull=True)
@@ -150,7 +231,7 @@ class Reward(models.Model):
             models.CheckConstraint(
                 name="reward_coupon_terms",
                 condition=_coupon_terms_whole(),
-                violation_error_message=_("A coupon has either a value or a percentage; other rewards have neither."),
+                violation_error_message=_("A coupon has a value, a percentage or a batch; other rewards have none."),
             ),
             models.CheckConstraint(
                 name="reward_coupon_currency",
@@ -165,6 +246,17 @@ class Reward(models.Model):
     def price_for(self, tier: str) -> int:
         """Return what one piece costs a member of this tier, in points."""
         return int(self.points_by_tier.get(tier, self.points))
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The pieces one member can have, by the period they are counted in; the shortest period first."""
+        found = {
+            LimitPeriod.DAY: self.limit_day,
+            LimitPeriod.WEEK: self.limit_week,
+            LimitPeriod.MONTH: self.limit_month,
+            LimitPeriod.LIFETIME: self.per_member_limit,
+        }
+        return {period.value: limit for period, limit in found.items() if limit is not None}
 
 
 class RewardVariant(models.Model):

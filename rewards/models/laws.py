@@ -5,7 +5,7 @@ The trigger refuses the change without it, writes the history row from it and em
 has to say it anew. A history is written by these triggers alone and never rewritten.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,9 +31,9 @@ def refuse(law: str, text: str, *arguments: str) -> str:
 
 
 def keeps_history(
-    *, of: str, watched: str, judge: str, into: str, values: dict[str, str], also: str = ""
+    *, of: str, watched: str | Sequence[str], judge: str, into: str, values: dict[str, str], also: str = ""
 ) -> pgtrigger.Trigger:
-    """Return the trigger that judges every new value of one column and writes who, when and why into the history.
+    """Return the trigger that judges every new value of some columns and writes who, when and why into the history.
 
     `values` gives each further column of the history its SQL expression; `judge` and `also` are statements before and
     after the row is written.
@@ -44,6 +44,10 @@ def keeps_history(
         "reason": "coalesce(NEW.change ->> 'reason', '')",
         "at": "(NEW.change ->> 'at')::timestamptz",
     }
+    unchanged = " AND ".join(
+        f"NEW.{column} IS NOT DISTINCT FROM OLD.{column}"
+        for column in ([watched] if isinstance(watched, str) else watched)
+    )
     nameless = refuse(
         f"{of}_change_names_actor", "% on % must say who and when in its column change", "TG_OP", "TG_TABLE_NAME"
     )
@@ -52,7 +56,7 @@ def keeps_history(
         when=pgtrigger.Before,
         operation=pgtrigger.Insert | pgtrigger.Update,
         func=f"""
-            IF TG_OP = 'UPDATE' AND NEW.{watched} IS NOT DISTINCT FROM OLD.{watched} THEN
+            IF TG_OP = 'UPDATE' AND {unchanged} THEN
                 NEW.change := NULL;
                 RETURN NEW;
             END IF;
@@ -98,6 +102,19 @@ def history() -> tuple[pgtrigger.Trigger, ...]:
         ),
         _refusing("append_only", pgtrigger.Update | pgtrigger.Delete, "rewards_history_append_only"),
         _refusing("no_truncate", pgtrigger.Truncate, "rewards_history_append_only"),
+    )
+
+
+def written_by_trigger() -> tuple[pgtrigger.Trigger, ...]:
+    """Rows that the trigger of another table makes and moves on; nobody else writes them and none goes."""
+    return (
+        _refusing(
+            "write_by_trigger",
+            pgtrigger.Insert | pgtrigger.Update,
+            "rewards_history_written_by_trigger",
+            pgtrigger.Condition("pg_trigger_depth() = 0"),
+        ),
+        *never_deleted(),
     )
 
 

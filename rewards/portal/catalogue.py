@@ -18,7 +18,7 @@ from points.actions.spending import InsufficientPoints
 from points.reports import MemberBalance
 from rewards import reports
 from rewards.actions import redeeming
-from rewards.models import RewardKind
+from rewards.models import LimitPeriod, RewardCategory, RewardKind
 from rewards.portal.access import SOURCE, MemberRequest, member_page
 from rewards.portal.forms import OrderForm, delivery_of
 from rewards.portal.standing import standing
@@ -38,13 +38,17 @@ def show_catalogue(request: MemberRequest) -> HttpResponse:
     """Show what points buy, with the price for this member, and exactly why something cannot be had."""
     now, kind = timezone.now(), request.GET.get("kind", "")
     kind = kind if kind in RewardKind.values else ""
+    categories = list(RewardCategory.objects.filter(rewards__is_active=True).distinct())
+    category = next((one.code for one in categories if one.code == request.GET.get("category")), "")
     wallet = standing(member=request.member, at=now).wallet
-    offers = reports.catalogue(member=request.member, at=now, kind=kind)
+    offers = reports.catalogue(member=request.member, at=now, kind=kind, category=category)
     context = {
         "shown": [Shown(offer, _reasons(offer, wallet)) for offer in offers],
         "wallet": wallet,
         "kinds": [("", _("All")), *((one.value, one.label) for one in RewardKind)],
         "kind": kind,
+        "categories": [("", _("All categories")), *((one.code, str(one)) for one in categories)] if categories else [],
+        "category": category,
     }
     return render(request, "portal/catalogue.html", context)
 
@@ -81,6 +85,7 @@ def _redeem(request: MemberRequest, offer: Offer, form: OrderForm) -> redeeming.
         variant=form.cleaned_data.get("variant"),
         quantity=form.cleaned_data.get("quantity", 1),
         address=form.shipping_address,
+        booking=form.booking,
         source=SOURCE,
         # With the card number in it, nobody can use up the reference of somebody else's form.
         reference=f"{member.number}:{form.cleaned_data['reference']}",
@@ -102,6 +107,18 @@ def _reasons(offer: Offer, wallet: MemberBalance | None) -> list[str]:
     """Say every reason against an offer; of points, how many are missing rather than how many there are."""
     have = wallet.available if wallet else 0
     return [_missing(offer.points - have) if code == InsufficientPoints.code else text for code, text in offer.reasons]
+
+
+def _limit(period: str, limit: int) -> str:
+    texts = {
+        LimitPeriod.DAY: ngettext("At most %(number)s a day", "At most %(number)s a day", limit),
+        LimitPeriod.WEEK: ngettext("At most %(number)s a week", "At most %(number)s a week", limit),
+        LimitPeriod.MONTH: ngettext("At most %(number)s a month", "At most %(number)s a month", limit),
+        LimitPeriod.LIFETIME: ngettext(
+            "At most %(number)s for each member", "At most %(number)s for each member", limit
+        ),
+    }
+    return texts[LimitPeriod(period)] % {"number": limit}
 
 
 def _missing(points: int) -> str:
@@ -128,7 +145,8 @@ def _form(request: MemberRequest, offer: Offer) -> OrderForm:
         "address": member.address,
     }
     variants = [one.variant for one in offer.variants if one.available]
-    return OrderForm(**given, initial=fresh, variants=variants, kind=offer.reward.kind)
+    reward = offer.reward
+    return OrderForm(**given, initial=fresh, variants=variants, kind=reward.kind, places=reward.booking_places)
 
 
 def _render_reward(
@@ -136,7 +154,14 @@ def _render_reward(
 ) -> HttpResponse:
     wallet = standing(member=request.member, at=timezone.now()).wallet
     reasons = _reasons(offer, wallet)
-    context = {"offer": offer, "form": form, "wallet": wallet, "refusal": refusal, "reasons": reasons}
+    context = {
+        "offer": offer,
+        "form": form,
+        "wallet": wallet,
+        "refusal": refusal,
+        "reasons": reasons,
+        "limits": [_limit(period, limit) for period, limit in offer.reward.limits.items()],
+    }
     return _render(request, "portal/reward.html", "order", context, status=status)
 
 
@@ -151,6 +176,8 @@ def _render_confirmation(request: MemberRequest, offer: Offer, form: OrderForm) 
         "quantity": quantity,
         "points": points,
         "address": form.shipping_address,
+        "booking": form.booking,
+        "money_minor": offer.reward.money_minor * quantity if offer.reward.money_minor is not None else None,
         "wallet": wallet,
         "left": max(0, have - points),
         "missing": max(0, points - have),

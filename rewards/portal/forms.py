@@ -1,15 +1,19 @@
 """What members fill in; every error names its field and the reason in the member's language."""
 
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import validate_password
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from members.models import Member, User
+from rewards.actions.booking import Booking
 from rewards.models import RewardKind, RewardVariant
 
 _LARGEST_QUANTITY = 99
@@ -109,6 +113,44 @@ class LanguageForm(forms.Form):
         dress(self)
 
 
+class BookingForm(forms.Form):
+    """When and where a member comes for a service; `reference` makes the same form sent twice one booking."""
+
+    reference = forms.RegexField(regex=r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
+    time = forms.DateTimeField(
+        label=_("Date and time"),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        error_messages={"required": _("Choose a date and a time."), "invalid": _("Enter a date and a time.")},
+    )
+    place = forms.ChoiceField(
+        label=_("Place"),
+        error_messages={
+            "required": _("Choose one of the places."),
+            "invalid_choice": _("Choose one of the places."),
+        },
+    )
+
+    def __init__(self, *args: Any, places: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = cast("forms.ChoiceField", self.fields["place"])
+        choices.choices = [(place, place) for place in places]
+        dress(self)
+
+    def clean_time(self) -> datetime | None:
+        return _still_to_come(self.cleaned_data["time"])
+
+    @property
+    def booking(self) -> Booking:
+        """What was chosen."""
+        return Booking(at=self.cleaned_data["time"], place=self.cleaned_data["place"])
+
+
+def _still_to_come(time: datetime | None) -> datetime | None:
+    if time is not None and time <= timezone.now():
+        raise forms.ValidationError(_("Choose a time that is still to come."), code="booking_in_past")
+    return time
+
+
 class OrderForm(forms.Form):
     """What exactly to redeem; `reference` makes the same form sent twice one order."""
 
@@ -150,8 +192,20 @@ class OrderForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "street-address"}),
         error_messages={"max_length": _("Delivery address: at most %(limit_value)d characters.")},
     )
+    time = forms.DateTimeField(
+        label=_("Date and time"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        help_text=_("Leave it empty to book later."),
+        error_messages={"invalid": _("Enter a date and a time.")},
+    )
+    place = forms.ChoiceField(
+        label=_("Place"), required=False, error_messages={"invalid_choice": _("Choose one of the places.")}
+    )
 
-    def __init__(self, *args: Any, variants: list[RewardVariant], kind: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, variants: list[RewardVariant], kind: str, places: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         if variants:
             choice = cast("forms.ModelChoiceField[RewardVariant]", self.fields["variant"])
@@ -161,7 +215,15 @@ class OrderForm(forms.Form):
         if kind != RewardKind.GIFT:  # one code for each coupon and each visit, so one at a time
             for name in ("quantity", "delivery", "address"):
                 del self.fields[name]
+        if places:
+            choices = cast("forms.ChoiceField", self.fields["place"])
+            choices.choices = [(place, place) for place in places]
+        else:
+            del self.fields["time"], self.fields["place"]
         dress(self)
+
+    def clean_time(self) -> datetime | None:
+        return _still_to_come(self.cleaned_data["time"])
 
     def clean_address(self) -> str:
         """Keep the lines of an address, whatever the browser sends between them, and nothing that cannot be shown."""
@@ -174,7 +236,15 @@ class OrderForm(forms.Form):
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("delivery") == "post" and not cleaned.get("address") and "address" not in self.errors:
             self.add_error("address", forms.ValidationError(_("Enter the address to send it to."), code="required"))
+        if cleaned.get("time") and not cleaned.get("place") and "place" not in self.errors:
+            self.add_error("place", forms.ValidationError(_("Choose one of the places."), code="required"))
         return cleaned
+
+    @property
+    def booking(self) -> Booking | None:
+        """When and where the member will come; None when that is said later."""
+        time = self.cleaned_data.get("time")
+        return Booking(at=time, place=self.cleaned_data["place"]) if time else None
 
     @property
     def shipping_address(self) -> str:

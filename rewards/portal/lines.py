@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
+from django.db.models import Count, F, Q, Sum
 from django.utils.translation import gettext_lazy as _
 
 from members.models import Member
 from points import explanations, reports
 from points.explanations import RuleVerdict
-from points.models import Account, Entry, EntryKind, PointType
+from points.models import Account, Entry, EntryKind, Lot, PointType
+from points.querysets import EntryQuerySet
 from points.reports import EntryLot
 from rewards.models import Redemption
 
 PAGE_SIZE = 25
+_LOTS_LISTED = 300
 
 #: What a member can ask for, and the kinds of entry that answer it.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -143,11 +146,34 @@ class HistoryPage:
     older: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What ends at one moment: all its points, the first of its credits, and how many more there are."""
+
+    expires_at: datetime | None
+    points: int
+    lots: list[Lot]
+    unlisted: int
+
+
+def endings(*, member: Member) -> list[Ending]:
+    """Add up a member's open credits by their end, soonest first; the credits themselves up to a bound."""
+    open_lots = Lot.objects.open_of(member).filter(point_type__is_redeemable=True)
+    sums = open_lots.order_by(F("expires_at").asc(nulls_last=True)).values_list("expires_at")
+    listed: dict[datetime | None, list[Lot]] = {}
+    for lot in open_lots.select_related("entry__event")[:_LOTS_LISTED]:
+        listed.setdefault(lot.expires_at, []).append(lot)
+    return [
+        Ending(end, points, shown := listed.get(end, []), count - len(shown))
+        for end, points, count in sums.annotate(Sum("remaining"), Count("id"))
+    ]
+
+
 def history(
     *, member: Member, point_type: PointType | None = None, group: str = "", before: int | None = None
 ) -> HistoryPage:
     """Read one page of a member's history; the cost does not grow with what lies before it."""
-    entries = Entry.objects.history(member).select_related("event", "rule", "point_type")
+    entries = _told(member)
     if point_type is not None:
         entries = entries.filter(point_type=point_type)
     if group:
@@ -161,8 +187,13 @@ def history(
 
 def latest(*, member: Member, point_type: str, count: int) -> list[Line]:
     """Read the few newest lines of one point type."""
-    entries = Entry.objects.history(member).select_related("event", "rule", "point_type")
-    return _lines(member, list(entries.filter(point_type__code=point_type)[:count]))
+    return _lines(member, list(_told(member).filter(point_type__code=point_type)[:count]))
+
+
+def _told(member: Member) -> EntryQuerySet:
+    """The entries a member reads, without the pairs that only move returned points to a lot with a later end."""
+    moves = Q(kind=EntryKind.TRANSFER, corrects__isnull=False)
+    return Entry.objects.history(member).exclude(moves).select_related("event", "rule", "point_type")
 
 
 def explain(*, member: Member, seq: int) -> Explanation | None:

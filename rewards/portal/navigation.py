@@ -39,7 +39,7 @@ PLACES = (
     _place("history", _("History"), "history", "entry", "lots"),
     _place("catalogue", _("Rewards"), "gift", "reward", "redeem"),
     _place("coupons", _("Coupons"), "coupon", "coupon"),
-    _place("orders", _("Orders"), "box", "order", "cancel_order", tab="profile"),
+    _place("orders", _("Orders"), "box", "order", "cancel_order", "book_order", tab="profile"),
     _place("spending", _("Spending"), "chart", tab="profile"),
     _place("invite", _("Invite friends"), "friends", tab="profile"),
     _place("profile", _("My details"), "person", "change_password"),

@@ -1,7 +1,7 @@
 """What came of redeeming: orders with their steps, coupons with their codes."""
 
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from config.lib import actor
 from config.lib.errors import DomainError
-from rewards.actions import redeeming
+from rewards.actions import booking, redeeming
 from rewards.models import (
     REDEMPTION_TRANSITIONS,
     USABLE_COUPON_STATES,
@@ -22,6 +22,7 @@ from rewards.models import (
 )
 from rewards.portal.access import SOURCE, MemberRequest, member_page
 from rewards.portal.catalogue import refusal_text
+from rewards.portal.forms import BookingForm
 
 _PAGE_SIZE = 20
 _PAST_COUPONS_SHOWN = 50
@@ -44,12 +45,36 @@ def show_orders(request: MemberRequest) -> HttpResponse:
 def show_order(request: MemberRequest, key: UUID) -> HttpResponse:
     """Show one order: what to hold up at the counter, where it is, and how it came there."""
     order = _get_order(request, key)
-    context = {
-        "order": order,
-        "changes": order.changes.order_by("id"),
-        "can_cancel": can_cancel(order, at=timezone.now()),
-    }
-    return render(request, "portal/order.html", context)
+    return _render_order(request, order, _booking_form(request, order))
+
+
+@require_POST
+@member_page
+def book_order(request: MemberRequest, key: UUID) -> HttpResponse:
+    """Book a service, or move its booking. The same form sent again changes nothing more."""
+    order = _get_order(request, key)
+    form = _booking_form(request, order)
+    if form is None:
+        messages.error(request, _("This order can no longer be rescheduled."))
+        return redirect("order", order.key)
+    if not form.is_valid():
+        return _render_order(request, order, form, status=422)
+    try:
+        booking.reschedule(
+            redemption=order,
+            booking=form.booking,
+            source=SOURCE,
+            reference=f"book:{order.key}:{form.cleaned_data['reference']}",
+            actor=actor.member(request.member.number),
+            at=timezone.now(),
+        )
+    except booking.BookingUnchanged:
+        pass  # what the member wants is so already
+    except DomainError as error:
+        messages.error(request, refusal_text(error))
+        return redirect("order", order.key)
+    messages.success(request, _("Your booking is kept. We look forward to seeing you."))
+    return redirect("order", order.key)
 
 
 @require_POST
@@ -95,14 +120,38 @@ def show_coupon(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def can_cancel(order: Redemption, *, at: datetime) -> bool:
-    """Tell whether a member may take this order back: while it is on its way, or its coupon still good and unused."""
-    if (order.kind, order.state, RedemptionState.CANCELLED) not in REDEMPTION_TRANSITIONS:
+    """Tell whether a member may take this order back: before it is sent, or while its coupon is good and unused.
+
+    Once money was paid the shop cancels, for it has the money to give back.
+    """
+    if order.paid_at is not None or (order.kind, order.state, RedemptionState.CANCELLED) not in REDEMPTION_TRANSITIONS:
         return False
     coupon = order.coupon
     if coupon is None:
         return True
     # Points spent on a coupon that was let expire are gone; cancelling must not be a way to get them back.
     return coupon.state in USABLE_COUPON_STATES and (coupon.expires_at is None or coupon.expires_at > at)
+
+
+def _booking_form(request: MemberRequest, order: Redemption) -> BookingForm | None:
+    """Return the form for the time and place of a service that is still to be had, if it can be booked at all."""
+    if not order.can_be_booked or not order.reward.booking_places:
+        return None
+    now = {"reference": uuid4().hex, "time": order.booked_for, "place": order.booked_place}
+    data = request.POST if request.method == "POST" else None
+    return BookingForm(data, initial=now, places=order.reward.booking_places)
+
+
+def _render_order(
+    request: MemberRequest, order: Redemption, form: BookingForm | None, *, status: int = 200
+) -> HttpResponse:
+    context = {
+        "order": order,
+        "changes": order.changes.order_by("id"),
+        "can_cancel": can_cancel(order, at=timezone.now()),
+        "form": form,
+    }
+    return render(request, "portal/order.html", context, status=status)
 
 
 def _get_order(request: MemberRequest, key: UUID) -> Redemption:

@@ -7,14 +7,12 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
 from members.models import Member
-from points.models import Lot
-from rewards.portal import lines, spending
+from rewards.portal import inviting, lines, spending
 from rewards.portal.access import MemberRequest, member_page
 from rewards.portal.standing import standing
 
 _EXPIRIES_ON_HOME = 3
 _LINES_ON_HOME = 5
-_LOTS_SHOWN = 200
 
 
 @member_page
@@ -80,13 +78,9 @@ def explain_entry(request: MemberRequest, seq: int) -> HttpResponse:
 
 @member_page
 def show_lots(request: MemberRequest) -> HttpResponse:
-    """Show every credit that still has points, in the order they will be spent."""
-    types = lines.point_types()
-    spendable = [one.pk for one in types if one.is_redeemable]
-    lots = Lot.objects.open_of(request.member).filter(point_type_id__in=spendable).select_related("entry__event")
-    found = standing(member=request.member, at=timezone.now())
-    context = {"lots": list(lots[:_LOTS_SHOWN]), "wallet": found.wallet, "now": timezone.now()}
-    return render(request, "portal/lots.html", context)
+    """Show on which day how many points end, in the order they will be spent, and which credits they are of."""
+    endings = lines.endings(member=request.member)
+    return render(request, "portal/lots.html", {"endings": endings, "now": timezone.now()})
 
 
 @member_page
@@ -101,12 +95,16 @@ def show_spending(request: MemberRequest) -> HttpResponse:
 
 @member_page
 def show_invite(request: MemberRequest) -> HttpResponse:
-    """Show the referral code, the link to send, and how many friends came by it."""
+    """Show the referral code, the link to send, how many friends came by it and where their rewards stand."""
     code = request.member.referral_code
+    found = inviting.invitations(member=request.member)
     context = {
         "code": code,
         "link": request.build_absolute_uri(reverse("invitation", args=[code])),
-        "friends": request.member.referrals.count(),
+        "terms": inviting.terms(at=timezone.now()),
+        "friends": found.joined,
+        "rewarded": found.rewarded,
+        "invitations": inviting.lines(found),
     }
     return render(request, "portal/invite.html", context)
 

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from config import api
 from members.actions import clients
-from members.models import Client, Scope
+from members.models import Client, ClientKey, Scope
 from tests.api.conftest import Caller
-from tests.members.factories import client_key
+from tests.members.factories import TESTER, client_key
 
 ANY_KEY = UUID(int=0)
 CALLS = [
@@ -36,9 +36,14 @@ CALLS = [
     ("POST", "redemptions/", {"rewards:redeem"}),
     ("GET", f"redemptions/{ANY_KEY}/", {"rewards:read", "rewards:redeem"}),
     ("POST", f"redemptions/{ANY_KEY}/cancel/", {"rewards:redeem"}),
+    ("POST", f"redemptions/{ANY_KEY}/reschedule/", {"rewards:redeem"}),
+    ("POST", f"redemptions/{ANY_KEY}/payment/", {"rewards:redeem"}),
+    ("POST", "redemptions/write-off/", {"rewards:redeem"}),
     ("POST", "coupons/X/validate/", {"rewards:redeem"}),
     ("POST", "coupons/X/redeem/", {"rewards:redeem"}),
     ("POST", "coupons/X/rollback/", {"rewards:redeem"}),
+    ("POST", "coupons/X/reserve/", {"rewards:redeem"}),
+    ("POST", "coupons/X/release/", {"rewards:redeem"}),
     ("GET", "statistics/daily/", {"statistics:read"}),
 ]
 
@@ -116,14 +121,33 @@ def test_a_key_nobody_gave_out_opens_nothing(stranger: Caller, header: str) -> N
 def test_an_expired_or_withdrawn_key_opens_nothing(till: Caller) -> None:
     assert till.get("members/").status == 200
 
-    Client.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    ClientKey.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     clients.forget()
     expired = till.get("members/")
-    Client.objects.update(expires_at=None, is_active=False)
+    ClientKey.objects.update(expires_at=None)
+    clients.forget()
+    assert till.get("members/").status == 200
+    Client.objects.update(is_active=False)
+    clients.forget()
+    stopped = till.get("members/")
+    Client.objects.update(is_active=True)
+    ClientKey.objects.update(state="ended", ended_at=timezone.now())
     clients.forget()
     withdrawn = till.get("members/")
 
-    assert (expired.status, withdrawn.status) == (401, 401)
+    assert (expired.status, stopped.status, withdrawn.status) == (401, 401, 401)
+
+
+def test_a_key_is_replaced_without_a_moment_of_refusal(till: Caller) -> None:
+    assert till.client
+    new = clients.rotate_key(client=till.client, grace=timedelta(hours=1), actor=TESTER, at=timezone.now())
+    successor = Caller(new.client, new.key)
+
+    assert (till.get("members/").status, successor.get("members/").status) == (200, 200)
+
+    old = ClientKey.objects.get(state="retiring")
+    clients.withdraw_key(key=old, reason="", actor=TESTER, at=timezone.now())
+    assert (till.get("members/").status, successor.get("members/").status) == (401, 200)
 
 
 def test_the_scheme_s_name_is_read_in_any_case(till: Caller) -> None:
@@ -135,7 +159,7 @@ def test_no_key_is_ever_logged(till: Caller, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.DEBUG):
         till.get("members/?phone=13800138000")
         till.get("members/", Authorization=f"Bearer {till.key}x")
-        for step in ("validate", "redeem", "rollback"):
+        for step in ("validate", "redeem", "rollback", "reserve", "release"):
             till.post(f"coupons/ABCD-EFGH/{step}/", {"reference": "x", "money": {"amount": "1.00", "currency": "CNY"}})
             till.post(f"coupons/ABCD-EFGH/{step}/", {}, Authorization="Bearer lk_x.y")
 

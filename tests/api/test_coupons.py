@@ -4,7 +4,6 @@ import pytest
 
 from members.models import Member
 from rewards.actions import coupons
-from rewards.api.coupons import CouponMisses
 from rewards.models import Coupon
 from tests.api.conftest import Answer, Caller
 from tests.members.factories import AT, TESTER, MemberFactory
@@ -135,12 +134,12 @@ def test_a_malformed_purchase_is_refused(till: Caller, five_off: Coupon, step: s
     assert answer.status == 400
 
 
-@pytest.mark.parametrize("step", ["validate", "redeem", "rollback"])
+@pytest.mark.parametrize("step", ["validate", "redeem", "rollback", "reserve", "release"])
 def test_guessing_is_slowed_down_and_honest_tills_are_not(
-    till: Caller, shop: Caller, five_off: Coupon, step: str, monkeypatch: pytest.MonkeyPatch
+    till: Caller, shop: Caller, five_off: Coupon, step: str, settings: Any
 ) -> None:
-    monkeypatch.setattr(CouponMisses, "rate", "3/min", raising=False)
-    body = TEN if step == "validate" else {"reference": "x", **TEN}
+    settings.LAUREL_COUPON_MISSES = 3
+    body = {"validate": TEN, "release": {"reference": "x"}}.get(step, {"reference": "x", **TEN})
     for _ in range(5):
         assert till.post(f"coupons/{five_off.code}/validate/", TEN).status == 200
 
@@ -150,8 +149,79 @@ def test_guessing_is_slowed_down_and_honest_tills_are_not(
     assert [answer.status for answer in guesses[:3]] == [200 if step == "validate" else 422] * 3
     assert guesses[3].is_problem
     assert (guesses[3].status, guesses[3].body["code"]) == (429, "throttled")
-    assert 1 <= int(guesses[3].headers["Retry-After"]) <= 60
+    assert 1 <= int(guesses[3].headers["Retry-After"]) <= 600
     assert honest.status == 200
+
+
+def test_a_wrong_a_used_an_ended_and_a_foreign_code_count_alike(
+    till: Caller, alice: Member, five_off: Coupon, settings: Any
+) -> None:
+    settings.LAUREL_COUPON_MISSES = 4
+    used, ended, bobs = printed_coupon(), printed_coupon(expires_at=AT), printed_coupon()
+    coupons.assign(coupon=bobs, member=MemberFactory.create(name="Bob"), actor=TESTER, at=AT)
+    use(till, used)
+
+    answers = [
+        use(till, coupon, f"g-{number}", member=alice.number)
+        for number, coupon in enumerate((used, ended, bobs, used))
+    ]
+    beyond = use(till, ended, "g-9")
+
+    assert {(answer.status, answer.text) for answer in answers} == {(422, answers[0].text)}
+    assert (beyond.status, beyond.body["code"]) == (429, "throttled")
+    assert use(till, five_off, "good").status == 429, "who guessed too much waits, whatever comes next"
+
+
+def test_the_terms_of_a_coupon_are_told_by_reason(till: Caller, alice: Member) -> None:
+    coffee = printed_coupon(
+        value_minor=None, free_sku="coffee", channels=["app"], uses=5, uses_per_member=1, combinable=False
+    )
+    other = printed_coupon()
+    use(till, other, "first", bill="b-1")
+    bare = till.post(f"coupons/{coffee.code}/validate/", {**TEN, "bill": "b-1"})
+    cup = {"sku": "coffee", "quantity": 2, "money": {"amount": "7.00", "currency": "CNY"}}
+    whole = {**TEN, "member": alice.number, "channel": "app", "items": [cup], "bill": "b-2"}
+
+    fits = till.post(f"coupons/{coffee.code}/validate/", whole)
+    done = till.post(f"coupons/{coffee.code}/redeem/", {**whole, "reference": "c-1"})
+    again = till.post(f"coupons/{coffee.code}/redeem/", {**whole, "reference": "c-2", "bill": "b-3"})
+
+    assert bare.body["reasons"] == ["channel_mismatch", "item_missing", "member_required", "not_combinable"]
+    assert (fits.body["valid"], fits.body["discount"]["amount"]) == (True, "3.50")
+    assert (done.status, done.body["status"], done.body["discount"]["amount"]) == (201, "issued", "3.50")
+    assert (again.status, again.body["code"]) == (422, "member_limit_reached")
+
+
+def test_lines_of_another_currency_are_refused(till: Caller, five_off: Coupon) -> None:
+    line = {"sku": "x", "money": {"amount": "1.00", "currency": "USD"}}
+
+    answer = till.post(f"coupons/{five_off.code}/validate/", {**TEN, "items": [line]})
+
+    assert (answer.status, list(answer.body["errors"])) == (400, ["items"])
+
+
+def test_a_code_is_kept_for_a_checkout_and_used_by_it_alone(till: Caller, shop: Caller, five_off: Coupon) -> None:
+    kept = till.post(f"coupons/{five_off.code}/reserve/", {**TEN, "reference": "cart-1", "expires_in": 60})
+    again = till.post(f"coupons/{five_off.code}/reserve/", {**TEN, "reference": "cart-1", "expires_in": 60})
+    other = use(shop, five_off, "s-1")
+    used = use(till, five_off, "pay-1", reservation="cart-1")
+
+    assert (kept.status, kept.body["status"], kept.body["discount"]["amount"]) == (201, "held", "5.00")
+    assert (again.status, again.headers["Idempotent-Replayed"], again.body) == (200, "true", kept.body)
+    assert (other.status, other.body["code"]) == (422, "coupon_unusable")
+    assert (used.status, used.body["status"]) == (201, "redeemed")
+
+
+def test_a_released_code_is_free_for_others_at_once(till: Caller, shop: Caller, five_off: Coupon) -> None:
+    till.post(f"coupons/{five_off.code}/reserve/", {**TEN, "reference": "cart-1"})
+
+    stranger = shop.post(f"coupons/{five_off.code}/release/", {"reference": "cart-1"})
+    first, again = (till.post(f"coupons/{five_off.code}/release/", {"reference": "cart-1"}) for _ in range(2))
+
+    assert (stranger.status, stranger.body["code"]) == (422, "coupon_unusable")
+    assert (first.status, first.body["status"], first.body["discount"]) == (201, "released", None)
+    assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true")
+    assert use(shop, five_off, "s-1").status == 201
 
 
 def test_an_unknown_member_is_named(till: Caller, five_off: Coupon) -> None:

@@ -2,18 +2,26 @@
 
 import base64
 import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
+from io import BytesIO
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client as Browser
 from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
 
 from members.api import pages
 from members.models import Member
-from points.actions import awarding
+from points.actions import awarding, claiming
+from points.models import Hold
 from tests.api.conftest import Caller, purchase
+from tests.api.test_access import CALLS
 
 DEEP = "[" * 100_000
 HUGE_NUMBER = "9" * 5_000
@@ -27,6 +35,8 @@ WRITES = [
     "coupons/X/validate/",
     "coupons/X/redeem/",
     "coupons/X/rollback/",
+    "coupons/X/reserve/",
+    "coupons/X/release/",
 ]
 EVENT_FIELDS = ["reference", "member", "type", "occurred_at", "money", "gross", "channel", "attributes", "items"]
 FIELDS = ["reference", "member", "type", "name", "money", "points", "items", "reward", "occurred_at", "attributes"]
@@ -225,6 +235,45 @@ def test_a_body_beyond_the_limit_is_refused(till: Caller, settings: Settings) ->
     assert (answer.status, answer.body["code"]) == (413, "body_too_large")
 
 
+@pytest.mark.parametrize(("path", "limit"), [("events/", 20 * 2**20), ("holds/", 2**20), ("members/", 2**20)])
+def test_a_body_that_says_it_is_too_long_is_refused_unread(till: Caller, path: str, limit: int) -> None:
+    class Untouchable(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise AssertionError("the body was read")
+
+    defaults: dict[str, Any] = till._browser.defaults
+    defaults["wsgi.input"] = Untouchable()
+    answer = till.call("POST", path, raw=b"{}", CONTENT_LENGTH=str(limit + 1))
+
+    assert answer.is_problem
+    assert (answer.status, answer.body["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_megabytes_are_refused_before_they_are_sent(till: Caller, live_server: LiveServer) -> None:
+    host, port = live_server.url.removeprefix("http://").split(":")
+    head = (
+        f"POST /api/v1/events/ HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {till.key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {50 * 2**20}\r\nConnection: close\r\n\r\n["
+    )
+
+    with socket.create_connection((host, int(port)), timeout=10) as line:
+        line.sendall(head.encode())
+        answer = b""
+        while b"body_too_large" not in answer:
+            answer += line.recv(4_000)
+
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"application/problem+json" in answer
+
+
+def test_a_body_without_a_length_is_asked_for_one(till: Caller) -> None:
+    answer = till.call("POST", "events/", raw=b"", Transfer_Encoding="chunked")
+
+    assert answer.is_problem
+    assert (answer.status, answer.body["code"]) == (411, "length_required")
+
+
 def test_a_wrong_encoding_is_named(till: Caller) -> None:
     answer = till.call("POST", "members/", raw=NASTY["GBK"])
 
@@ -252,6 +301,67 @@ def test_a_database_that_is_away_asks_to_come_again(
     assert (answer.status, answer.body["code"]) == (503, "temporarily_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _scopes in CALLS])
+def test_every_call_says_so_when_the_database_is_away(
+    till: Caller, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    with _database_away(monkeypatch):
+        answer = till.call(method, path, {} if method != "GET" else None)
+
+    assert answer.is_problem
+    assert (answer.status, answer.body["code"]) == (503, "temporarily_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "secret" not in answer.text
+
+
+def test_a_browser_s_session_that_cannot_be_read_is_told_the_same(
+    till: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in ("GET", "POST"):
+        with _database_away(monkeypatch):
+            answer = Caller(None, None).call(method, "rewards/", Cookie=f"sessionid={'x' * 32}")
+
+        assert answer.is_problem, answer.text
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_breaks_half_way_leaves_nothing_behind(
+    till: Caller, alice: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = claiming.claim
+
+    def break_after(*arguments: Any, **more: Any) -> Any:
+        claimed = whole(*arguments, **more)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return claimed
+
+    till.post("events/", purchase(alice, "first", "1000.00"))
+    monkeypatch.setattr(claiming, "claim", break_after)
+    body = {"reference": "h", "member": alice.number, "points": 100}
+
+    answer = till.post("holds/", body)
+    connection.close()
+    monkeypatch.setattr(claiming, "claim", whole)
+
+    assert (answer.status, answer.body["code"]) == (503, "temporarily_unavailable")
+    assert not Hold.objects.exists()
+    assert till.post("holds/", body).status == 201
+
+
+def test_a_standby_that_only_reads_asks_to_come_again(
+    till: Caller, alice: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till.get("members/")
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET transaction_read_only = on")
+    answer = till.post("events/", purchase(alice, "x"))
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
 
 
 def test_a_mistake_of_ours_is_logged_and_told_without_a_trace(
@@ -288,6 +398,16 @@ def test_a_refusal_carries_its_facts(till: Caller, alice: Member) -> None:
         "needed": 500,
         "available": 0,
     }
+
+
+@contextmanager
+def _database_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise OperationalError("connection to server at secret-host failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseDatabaseWrapper, "cursor", refuse)
+        yield
 
 
 def _fail(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:

@@ -1,16 +1,20 @@
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client as Browser
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from members.models import Member
+from rewards.actions import fulfilling
 from rewards.models import Redemption, Reward
 from tests.api.conftest import Caller
-from tests.members.factories import MemberFactory, sign_in_for
+from tests.members.factories import TESTER, MemberFactory, sign_in_for
 from tests.rewards.factories import (
     CouponRewardFactory,
+    RewardCategoryFactory,
     RewardFactory,
     RewardVariantFactory,
     ServiceRewardFactory,
@@ -54,6 +58,10 @@ def test_the_catalogue_tells_what_points_buy(till: Caller, mug: Reward, voucher:
         "description": "",
         "picture": None,
         "points": 300,
+        "money": None,
+        "category": None,
+        "limits": {"day": None, "week": None, "month": None, "lifetime": None},
+        "places": [],
         "variants": [
             {"code": "red", "name": "red", "available": True},
             {"code": "blue", "name": "blue", "available": False},
@@ -86,6 +94,26 @@ def test_the_catalogue_is_filtered_and_paged(till: Caller, mug: Reward, voucher:
     assert back["results"] == first["results"]
     assert till.get("rewards/?kind=miracle").status == 400
     assert till.get("rewards/?member=000000000000").status == 404
+
+
+def test_the_catalogue_tells_shelf_money_limits_and_places(till: Caller, programme: None) -> None:
+    ServiceRewardFactory.create(
+        code="lounge",
+        category=RewardCategoryFactory.create(code="travel"),
+        money_minor=2_000,
+        limit_month=2,
+        booking_places=["Hall A"],
+    )
+    RewardFactory.create(code="mug")
+
+    (offer,) = till.get("rewards/?category=travel", Accept_Language="zh-hans").body["results"]
+
+    assert offer["money"] == {"amount": "20.00", "currency": "CNY"}
+    assert offer["category"] == {"code": "travel", "name": "厨房"}
+    assert offer["limits"] == {"day": None, "week": None, "month": 2, "lifetime": None}
+    assert offer["places"] == ["Hall A"]
+    refused = till.get("rewards/?category=nothing")
+    assert (refused.status, list(refused.body["errors"])) == (400, ["category"])
 
 
 def test_the_catalogue_costs_the_same_however_long_it_is(
@@ -128,6 +156,118 @@ def test_a_service_has_a_pick_up_code(till: Caller, rich: Member) -> None:
 
     assert (answer.status, answer.body["status"]) == (201, "ready")
     assert answer.body["pickup_code"] == Redemption.objects.get().pickup_code
+
+
+@pytest.fixture
+def lounge(programme: None) -> Reward:
+    """A service of 500 points in two halls."""
+    lounge: Reward = ServiceRewardFactory.create(code="lounge", points=500, booking_places=["Hall A", "Hall B"])
+    return lounge
+
+
+def booking(days: int, place: str = "Hall A") -> dict[str, str]:
+    at = (timezone.localtime() + timedelta(days=days)).replace(microsecond=0)
+    return {"at": at.isoformat(), "place": place}
+
+
+def test_a_service_is_booked_at_once_and_moved_once(till: Caller, rich: Member, lounge: Reward) -> None:
+    first, second = booking(1), booking(2, "Hall B")
+
+    placed = till.post("redemptions/", asked(rich, "lounge", booking=first))
+    again = till.post("redemptions/", asked(rich, "lounge", booking=first))
+    other = till.post("redemptions/", asked(rich, "lounge", booking=second))
+    address = f"redemptions/{placed.body['id']}/reschedule/"
+    moved, repeated = (till.post(address, {"reference": "b", "booking": second}) for _ in range(2))
+
+    assert (placed.status, placed.body["booking"]) == (201, first)
+    assert (again.status, other.status) == (200, 409)
+    assert (moved.status, moved.body["booking"]) == (201, second)
+    assert (repeated.status, repeated.headers["Idempotent-Replayed"], repeated.body) == (200, "true", moved.body)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "code"),
+    [
+        (booking(1, "Moon"), 422, "place_unknown"),
+        (booking(-1), 422, "booking_in_past"),
+        ({"at": "2099-01-01T10:00:00", "place": "Hall A"}, 400, "invalid"),
+        ({"at": "2099-01-01T10:00:00Z"}, 400, "invalid"),
+        ({"at": "2099-01-01T10:00:00Z", "place": "Hall A", "seat": 1}, 400, "invalid"),
+        ("tomorrow", 400, "invalid"),
+    ],
+)
+def test_a_booking_that_cannot_be_is_refused_and_costs_nothing(
+    till: Caller, rich: Member, lounge: Reward, wanted: Any, status: int, code: str
+) -> None:
+    answer = till.post("redemptions/", asked(rich, "lounge", booking=wanted))
+
+    assert answer.is_problem
+    assert (answer.status, answer.body["code"]) == (status, code), answer.text
+    assert available(rich) == 1_000
+
+
+def test_a_gift_is_not_booked_and_what_is_cancelled_is_not_moved(
+    till: Caller, rich: Member, mug: Reward, lounge: Reward
+) -> None:
+    gift = till.post("redemptions/", asked(rich, "mug", variant="red", booking=booking(1)))
+    placed = till.post("redemptions/", asked(rich, "lounge", "o-2")).body
+    till.post(f"redemptions/{placed['id']}/cancel/", {"reference": "c"})
+    late = till.post(f"redemptions/{placed['id']}/reschedule/", {"reference": "b", "booking": booking(1)})
+
+    assert (gift.status, gift.body["code"]) == (422, "not_bookable")
+    assert (late.status, late.body["code"]) == (422, "cannot_reschedule")
+
+
+def test_an_order_that_costs_money_waits_until_any_till_says_it_is_paid(
+    till: Caller, shop: Caller, rich: Member, lounge: Reward
+) -> None:
+    Reward.objects.filter(pk=lounge.pk).update(money_minor=2_000)
+    money = {"amount": "20.00", "currency": "CNY"}
+
+    placed = shop.post("redemptions/", asked(rich, "lounge"))
+    address = f"redemptions/{placed.body['id']}/payment/"
+    wrong = till.post(address, {"reference": "r", "money": {"amount": "19.99", "currency": "CNY"}})
+    paid, again = (till.post(address, {"reference": "r", "money": money}) for _ in range(2))
+    twice = till.post(address, {"reference": "r-2", "money": money})
+
+    assert (placed.status, placed.body["status"], placed.body["money"]) == (201, "placed", money)
+    assert "pickup_code" not in placed.body
+    assert (wrong.status, wrong.body["code"], list(wrong.body["errors"])) == (422, "wrong_amount", ["money"])
+    assert (paid.status, paid.body["status"], paid.body["money"]) == (201, "ready", money)
+    assert "pickup_code" not in paid.body
+    assert (again.status, again.body) == (200, paid.body)
+    assert (twice.status, twice.body["code"]) == (422, "already_paid")
+    assert len(shop.get(f"redemptions/{placed.body['id']}/").body["pickup_code"]) == 16
+
+
+def test_a_code_is_written_off_by_any_till_once(till: Caller, shop: Caller, rich: Member, lounge: Reward) -> None:
+    placed = shop.post("redemptions/", asked(rich, "lounge", booking=booking(1))).body
+    code = "-".join([placed["pickup_code"][:8], placed["pickup_code"][8:]]).lower()
+
+    first, again = (till.post("redemptions/write-off/", {"reference": "w", "code": code}) for _ in range(2))
+    late = till.post("redemptions/write-off/", {"reference": "w-2", "code": code})
+    unknown = till.post("redemptions/write-off/", {"reference": "w-3", "code": "7KQM-2V9D-XRTA-B4HE"})
+
+    assert (first.status, first.body["status"], first.body["booking"]) == (201, "completed", placed["booking"])
+    assert (first.body["reward"], first.body["member"]) == ("lounge", rich.number)
+    assert "pickup_code" not in first.body
+    assert (again.status, again.headers["Idempotent-Replayed"], again.body) == (200, "true", first.body)
+    assert (late.status, late.body["code"], list(late.body["errors"])) == (422, "pickup_code_over", ["code"])
+    assert (unknown.status, unknown.body["code"]) == (422, "pickup_code_unknown")
+
+
+def test_a_shipped_order_says_how_and_is_no_longer_cancelled(till: Caller, rich: Member, mug: Reward) -> None:
+    placed = till.post("redemptions/", asked(rich, "mug", variant="red")).body
+    redemption = fulfilling.approve(redemption=Redemption.objects.get(), actor=TESTER, at=timezone.now())
+    fulfilling.ship(redemption=redemption, carrier="SF", tracking="SF1", actor=TESTER, at=timezone.now())
+
+    refused = till.post(f"redemptions/{placed['id']}/cancel/", {"reference": "c"})
+    shipped = till.get(f"redemptions/{placed['id']}/").body
+
+    assert (refused.status, refused.body["code"]) == (422, "cannot_cancel")
+    assert "on its way" in refused.body["detail"]
+    assert (shipped["status"], shipped["carrier"], shipped["tracking"]) == ("shipped", "SF", "SF1")
+    assert available(rich) == 700
 
 
 def test_the_same_order_again_gives_the_first_answer(till: Caller, rich: Member, voucher: Reward) -> None:

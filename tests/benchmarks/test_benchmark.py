@@ -13,10 +13,11 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.urls import Resolver404, resolve
 
+from config.benchmarks.workloads import WORKLOADS
 from points.benchmarks import harness
 from points.benchmarks.harness import Bench, Figure, NotMeasured, Side, alternate, compare, sections
-from points.benchmarks.workloads import WORKLOADS
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,3 +118,11 @@ def test_absurd_scales_and_unknown_workloads_are_refused() -> None:
         call_command("benchmark", scale=0.0, stdout=StringIO())
     with pytest.raises(CommandError, match="invalid choice"):
         call_command("benchmark", "--only", "nothing", stdout=StringIO())
+
+
+def test_the_view_that_does_nothing_is_none_of_the_products_addresses() -> None:
+    with pytest.raises(Resolver404):
+        resolve("/no-op/")
+
+    assert resolve("/no-op/", "config.benchmarks.urls").route == "no-op/"
+    assert resolve("/api/v1/events/", "config.benchmarks.urls").view_name == "api-events"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from rewards.models import Coupon, Redemption
+from rewards.models import Coupon, Redemption, Reward
 from tests.rewards.portal_scene import Scene, set_scene
 
 from .conftest import DESK, Window
@@ -23,6 +23,7 @@ PAGES = (
     "/rewards/",
     "/rewards/coupon-1/",
     "/rewards/gift-mug/",
+    "/rewards/gift-teapot/",
     "/orders/",
     "/coupons/",
     "/spending/",
@@ -66,6 +67,34 @@ def test_a_member_redeems_a_coupon_and_the_history_explains_it(open_window: Open
     expect(lines.nth(0).get_by_text("Those that expire soonest were taken first.")).to_be_visible()
     lines.nth(1).locator("summary").first.click()
     expect(lines.nth(1).get_by_text("= 1,217")).to_be_visible()
+
+
+def test_a_visit_is_booked_and_moved_and_what_costs_money_shows_what_to_pay(open_window: Opener) -> None:
+    scene, window = set_scene(points=12_000), open_window()
+    Reward.objects.filter(code="service-lounge").update(booking_places=["North hall", "South hall"])
+    page = window.page
+    sign_in(window, scene)
+
+    window.visit("/rewards/service-lounge/")
+    page.get_by_label("Date and time").fill("2099-05-01T10:00")
+    page.get_by_label("Place").select_option("South hall")
+    page.get_by_role("button", name="Redeem").click()
+    expect(page.get_by_text("May 1, 2099 10:00 · South hall")).to_be_visible()
+    page.get_by_role("button", name="Redeem for 10,000 points").click()
+    expect(page.get_by_test_id("code")).to_have_text(Redemption.objects.get().grouped_pickup_code)
+    page.get_by_text("Change the time or place").click()
+    page.get_by_label("Place").select_option("North hall")
+    assert (window.overflow, page.evaluate(SMALL_TARGETS)) == (0, [])
+    page.get_by_role("button", name="Book").click()
+    expect(page.get_by_text("Your booking is kept.")).to_be_visible()
+
+    window.visit("/rewards/?category=home")
+    page.get_by_role("link", name="Teapot").click()
+    page.get_by_role("button", name="Redeem").click()
+    page.get_by_role("button", name="Redeem for 1,500 points").click()
+    expect(page.get_by_text("Please pay ¥59.00")).to_be_visible()
+    assert (window.overflow, page.evaluate(SMALL_TARGETS)) == (0, [])
+    assert Redemption.objects.latest("pk").state == "placed"
 
 
 def test_a_double_click_is_one_order_and_going_back_sends_nothing_again(open_window: Opener) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from config.lib.actor import Actor
 from members.models import Member
 from points import batches, reports
-from points.actions import adjusting, awarding, holding, refunding, spending
-from points.models import Entry, Event, Hold, HoldStatus
+from points.actions import adjusting, awarding, holding, referring, refunding, spending
+from points.models import Entry, Event, Hold, HoldStatus, Referral, ReferralProgramme
 from tests.points.factories import (
     AT,
     SOURCE,
@@ -236,3 +237,59 @@ def test_budgets_are_strict_in_the_race_of_many_members() -> None:
         by_rule[entry.rule.code] += entry.points
     assert by_rule == {"one": 100, "two": 150}
     assert not reports.check_books()
+
+
+def test_a_friend_is_one_referral_however_many_look_at_once() -> None:
+    fixed_rule(100, event_types=["referral"])
+    referrer = new_member()
+    friends = [new_member(referral_code=referrer.referral_code) for _ in range(3)]
+    for friend in friends:
+        buy(friend, 10)
+
+    def soon() -> dict[str, int]:
+        referring.convert_soon(friends=[friend.pk for friend in friends], actor=TESTER, at=AT)
+        return {}
+
+    at_once([lambda: referring.convert_referrals(actor=TESTER, at=AT), soon] * 3)
+
+    assert accounts(referrer) == {"issued": 300, "available": 300}
+    assert Referral.objects.filter(member=referrer, status="rewarded").count() == 3
+    assert not reports.check_books()
+
+
+def test_the_last_place_under_a_limit_goes_to_one_friend() -> None:
+    fixed_rule(100, event_types=["referral"])
+    ReferralProgramme.objects.create(name="One", valid_from=AT - timedelta(days=365 * 9), cap=1)
+    referrer = new_member()
+    friends = [new_member(referral_code=referrer.referral_code) for _ in range(MANY)]
+    for friend in friends:
+        buy(friend, 10)
+
+    at_once(
+        [
+            lambda n=friend.pk: referring.convert_soon(friends=[n], actor=TESTER, at=AT)  # type: ignore[misc]
+            for friend in friends
+        ]
+    )
+
+    verdicts = Referral.objects.filter(member=referrer).values_list("status", flat=True)
+    assert sorted(verdicts) == ["capped"] * (MANY - 1) + ["rewarded"]
+    assert accounts(referrer) == {"issued": 100, "available": 100}
+
+
+def test_a_referral_in_quarantine_is_released_or_rejected_by_one_person() -> None:
+    fixed_rule(100, event_types=["referral"])
+    referrer = new_member(attributes={"device": "d"})
+    buy(new_member(referral_code=referrer.referral_code, attributes={"device": "d"}), 10)
+    referring.convert_referrals(actor=TESTER, at=AT)
+    held = Referral.objects.get()
+    given: dict[str, Any] = {"referral": held, "reason": "seen", "at": AT}
+
+    results = at_once(
+        [lambda n=n: referring.release(actor=Actor(f"staff:{n}"), **given) for n in range(3)]
+        + [lambda n=n: referring.reject(actor=Actor(f"staff:{n}"), **given) for n in range(3)]
+    )
+
+    (won,) = winners(results)
+    assert codes(results) == ["referral_decided"] * 5
+    assert accounts(referrer) == ({"issued": 100, "available": 100} if won.status == "released" else {})

@@ -278,3 +278,24 @@ def test_a_day_closed_by_two_hands_with_work_between_is_the_same_day() -> None:
 
     assert accounts(member) == {"issued": 17, "available": 7, "expired": 10}
     assert sorted(JobRun.objects.values_list("state", flat=True)) == ["done", "done"]
+
+
+def test_a_balance_and_what_expires_of_it_are_of_one_moment() -> None:
+    member = new_member()
+    expiring_lot(member, 100, date(2026, 3, 31))
+    spent: list[object] = []
+
+    def spend() -> object:
+        return spending.spend(member=member, points=60, source=SOURCE, reference="s", actor=TESTER, at=AT)
+
+    def somebody_spends_after_the_first(execute: Callable[..., Any], *statement: Any) -> Any:
+        answer = execute(*statement)
+        if not spent:
+            spent.extend(winners(at_once([spend])))
+        return answer
+
+    with connection.execute_wrapper(somebody_spends_after_the_first):
+        (told,) = reports.balances(member=member, at=AT)
+
+    assert (len(spent), balance(member).available) == (1, 40)
+    assert [one.points for one in told.expiring] == [told.available]

@@ -25,7 +25,9 @@ PAGES = (
     "admin:points_earningrule_preview",
     "admin:members_member_enrol",
     "admin:members_client_new",
+    "admin:members_webhookendpoint_new",
     "admin:rewards_couponbatch_new",
+    "admin:rewards_couponbatch_outside",
     "admin:rewards_redemption_write_off",
     "admin:password_change",
 )

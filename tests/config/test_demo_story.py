@@ -16,7 +16,7 @@ from members.actions import clients
 from members.models import Member, User
 from points import reports
 from points.actions import catalogue
-from points.models import Entry, Event, Hold, JobRun
+from points.models import Entry, Event, Hold, JobRun, Referral
 from rewards.models import Coupon, Redemption
 from tests.points.factories import nothing_changes
 
@@ -110,6 +110,7 @@ def test_the_story_of_the_demo_member_happens(monkeypatch: pytest.MonkeyPatch) -
             "coupon-20": "completed",
             "gift-tote": "cancelled",
             "coupon-1": "completed",
+            "gift-teapot": "placed",
         }.items()
     )
     assert Coupon.objects.filter(member=hero, state="redeemed").count() == 1
@@ -138,5 +139,6 @@ def test_a_small_demo_shows_a_whole_year(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (timezone.localdate() - closed[364].business_date).days == 1
     assert set(Entry.objects.values_list("kind", flat=True)) >= {"maturity", "expiry"}
     assert Event.objects.filter(type="referral").count() == 1
+    assert set(Referral.objects.values_list("status", flat=True)) == {"rewarded", "open"}
     assert demo_story.HERO in [household.id for household in demo._households(1)]
     assert reports.check_books() == []

@@ -1,4 +1,5 @@
 from django.test import RequestFactory
+from django.urls import resolve
 
 from config import logs
 
@@ -7,6 +8,15 @@ def test_a_request_is_logged_without_what_people_searched_for(rf: RequestFactory
     request = rf.get("/health/live", {"phone": "13800138000"})
 
     assert logs.RequestLog.format_request(request) == "GET /health/live"
+
+
+def test_a_code_is_hidden_before_its_address_is_looked_up_and_after(rf: RequestFactory) -> None:
+    request = rf.post("/api/v1/coupons/ABCD-EFGH/redeem/")
+    begun = logs.RequestLog.format_request(request)
+
+    request.resolver_match = resolve(request.path_info)
+
+    assert begun == logs.RequestLog.format_request(request) == "POST /api/v1/coupons/…/redeem/"
 
 
 def test_an_unknown_address_is_logged_as_it_is(rf: RequestFactory) -> None:

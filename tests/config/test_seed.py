@@ -10,7 +10,7 @@ from config.lib import actor
 from members.models import Member, Tier
 from points.actions import awarding, catalogue
 from points.actions.awarding import IncomingEvent
-from points.models import Balance, EarningRule, PointType, RuleStatus
+from points.models import Balance, EarningRule, PointType, ReferralProgramme, RuleStatus
 from rewards.actions import redeeming
 from rewards.models import Redemption, Reward, Stock
 from tests.members.factories import MemberFactory
@@ -119,7 +119,7 @@ def test_seeding_again_makes_nothing_twice_and_keeps_what_staff_changed() -> Non
 
 
 def test_everything_has_a_name_in_both_languages() -> None:
-    for model in (PointType, Tier, EarningRule, Reward):
+    for model in (PointType, Tier, EarningRule, Reward, ReferralProgramme):
         for names in model.objects.values_list("name_en", "name_zh_hans"):
             assert all(names), (model, names)
 

@@ -6,6 +6,7 @@ It shares no code with the SQL. Where both agree after every step of a random hi
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from fractions import Fraction
 from itertools import count
 
 
@@ -55,19 +56,54 @@ class Hold:
 
 
 @dataclass(eq=False)
+class Award:
+    """What one rule gave: a lot, for the whole amount or for some goods, and what refunds took of it."""
+
+    lot: Lot
+    goods: str | None = None
+    clawed: int = 0
+
+
+@dataclass(eq=False)
+class Spent:
+    """Points that were spent on a purchase, and how many of them its refunds gave back."""
+
+    points: int
+    taking: Taking
+    restored: int = 0
+
+
+@dataclass(eq=False)
 class Purchase:
-    """An event of some money, what it earned, lot by lot, what was spent on it, and how much was refunded."""
+    """An event of some money for some goods, what it earned, what was spent on it, and the refunds there were."""
 
     amount: int
-    awards: list[Lot]
-    spent: list[tuple[int, Taking]] = field(default_factory=list)
-    refunded: int = 0
+    awards: list[Award]
+    goods: dict[str, int] = field(default_factory=dict)
+    spent: list[Spent] = field(default_factory=list)
+    refunds: list[tuple[int, dict[str, int] | None]] = field(default_factory=list)
+
+    @property
+    def refunded(self) -> int:
+        return sum(amount for amount, _goods in self.refunds)
+
+    def part(self, goods: str | None) -> Fraction:
+        """How much of the purchase, or of these goods, was refunded: from nothing to all."""
+        if self.refunded == self.amount:
+            return Fraction(1)
+        if goods is None:
+            return Fraction(self.refunded, self.amount)
+        sold, gone = self.goods.get(goods, 0), Fraction(0)
+        for amount, of in self.refunds:
+            gone += Fraction(sold * amount, self.amount) if of is None else of.get(goods, 0)
+        return min(Fraction(1), gone / sold) if sold else Fraction(0)
 
 
 class Book:
     """All a member has of one point type."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clamps: bool = False) -> None:
+        self.clamps = clamps
         self.lots: list[Lot] = []
         self.held = self.owed = self.redeemed = self.expired = self.issued = 0
         self.swept: set[tuple[str, date]] = set()
@@ -96,12 +132,20 @@ class Book:
             self._settle(at)
         return lot
 
-    def buy(self, amount: int, awards: list[tuple[int, datetime | None, datetime | None]], at: datetime) -> Purchase:
-        """Earn the given points, each with its end and the moment it becomes available."""
-        return Purchase(
-            amount,
-            [self.credit(points, at, ends=ends, available_at=ready) for points, ends, ready in awards if points],
-        )
+    def buy(
+        self,
+        amount: int,
+        awards: list[tuple[int, datetime | None, datetime | None]],
+        at: datetime,
+        goods: dict[str, int] | None = None,
+    ) -> Purchase:
+        """Earn the given points, each with its end and when it becomes available; the last for the first goods."""
+        given = [
+            Award(self.credit(points, at, ends=ends, available_at=ready)) for points, ends, ready in awards if points
+        ]
+        if goods and len(given) == len(awards):
+            given[-1].goods = next(iter(goods))
+        return Purchase(amount, given, goods or {})
 
     def debit(self, points: int, at: datetime) -> None:
         self._take(points, at)
@@ -111,7 +155,7 @@ class Book:
         taking = self._take(points, at)
         self.redeemed += points
         if purchase:
-            purchase.spent.append((points, taking))
+            purchase.spent.append(Spent(points, taking))
         return taking
 
     def restore(self, taking: Taking, points: int, at: datetime, least_end: datetime) -> None:
@@ -128,7 +172,7 @@ class Book:
         self.held += points
         return Hold(points, taking, deadline)
 
-    def capture(self, hold: Hold, points: int, at: datetime) -> None:
+    def capture(self, hold: Hold, points: int, at: datetime, purchase: Purchase | None = None) -> None:
         if points > hold.points:
             raise Refused("hold_exceeded")
         if hold.deadline <= at:
@@ -136,6 +180,8 @@ class Book:
         self._close(hold)
         self.held -= points
         self.redeemed += points
+        if purchase:
+            purchase.spent.append(Spent(points, hold.taking))
         if points < hold.points:
             self._release(hold, hold.points - points, at)
 
@@ -155,38 +201,42 @@ class Book:
 
     # ---- refunds ----
 
-    def refund(self, purchase: Purchase, amount: int, at: datetime, least_end: datetime) -> None:
+    def refund(
+        self,
+        purchase: Purchase,
+        amount: int,
+        at: datetime,
+        least_end: datetime,
+        goods: dict[str, int] | None = None,
+    ) -> None:
         if purchase.refunded >= purchase.amount:
             raise Refused("already_refunded")
         if purchase.refunded + amount > purchase.amount:
             raise Refused("refund_exceeds_event")
-        before, purchase.refunded = purchase.refunded, purchase.refunded + amount
+        purchase.refunds.append((amount, goods))
+        for spent in purchase.spent:
+            due = min(int(spent.points * purchase.part(None)) - spent.restored, spent.taking.returnable)
+            if due > 0:
+                spent.restored += due
+                self.restore(spent.taking, due, at, least_end)
+        for award in purchase.awards:
+            kept = int(award.lot.size * (1 - purchase.part(award.goods)))
+            due = min(award.lot.size - kept, award.lot.size - award.lot.spared) - award.clawed
+            if due > 0:
+                award.clawed += self._claw_back(award.lot, due, at)
 
-        def part(points: int, refunded: int) -> int:
-            return points * refunded // purchase.amount
-
-        for points, taking in purchase.spent:
-            due = min(part(points, purchase.refunded) - part(points, before), taking.returnable)
-            if due:
-                self.restore(taking, due, at, least_end)
-        for lot in purchase.awards:
-            kept_before = lot.size * (purchase.amount - before) // purchase.amount
-            kept_now = lot.size * (purchase.amount - purchase.refunded) // purchase.amount
-            limit = lot.size - lot.spared
-            self._claw_back(lot, min(lot.size - kept_now, limit) - min(lot.size - kept_before, limit), at)
-
-    def _claw_back(self, lot: Lot, points: int, at: datetime) -> None:
-        if points <= 0:
-            return
-        self.issued -= points
-        part = min(points, lot.remaining)
-        lot.remaining -= part
-        points -= part
-        for other in self._spendable(at):
-            part = min(points, other.remaining)
-            other.remaining -= part
-            points -= part
-        self.owed += points
+    def _claw_back(self, lot: Lot, points: int, at: datetime) -> int:
+        """Take points back; how many of them it were."""
+        left = points
+        for source in (lot, *self._spendable(at)):
+            part = min(left, source.remaining)
+            source.remaining -= part
+            left -= part
+        if not self.clamps:
+            self.owed += left
+            left = 0
+        self.issued -= points - left
+        return points - left
 
     # ---- the night ----
 

@@ -57,6 +57,10 @@ def programme() -> None:
     RuleFactory.create(code="short", channels=["short", "both"], expiry_policy="days", expiry_value=4)
     RuleFactory.create(code="later", channels=["later"], pending_days=3, expiry_policy="days", expiry_value=9)
     fixed_rule(7, code="bonus", channels=["both"], is_base=False, pending_days=2, expiry_policy="days", expiry_value=1)
+    RuleFactory.create(code="wares", channels=["wares"], expiry_policy="days", expiry_value=6)
+    RuleFactory.create(
+        code="food", channels=["wares"], categories=["FOOD"], amount_basis="items", per_minor=70, is_base=False
+    )
 
 
 def midnight(at: datetime, days: int) -> datetime:
@@ -71,8 +75,18 @@ def awards_of(channel: str, yuan: int, at: datetime) -> list[tuple[int, datetime
         "short": [(yuan, midnight(at, 5), None)],
         "later": [(yuan, midnight(at, 10), midnight(at, 3))],
         "both": [(yuan, midnight(at, 5), None), (7, midnight(at, 2), midnight(at, 2))],
+        "wares": [(yuan, midnight(at, 7), None), (goods_of(yuan)["FOOD"] // 70, None, None)],
     }
     return promised[channel]
+
+
+def goods_of(yuan: int) -> dict[str, int]:
+    """The bill of a purchase in the channel that has one: in minor units by category."""
+    return {"FOOD": yuan * 37, "TOYS": yuan * 63}
+
+
+def line(category: str, amount: int) -> dict[str, Any]:
+    return {"sku": category.lower(), "category": category, "amount_minor": amount}
 
 
 class Somebody:
@@ -136,16 +150,18 @@ class LedgerMachine(RuleBasedStateMachine):
     def time_passes(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
 
-    @rule(who=st.integers(0, 1), yuan=small, channel=st.sampled_from(["plain", "short", "later", "both"]))
+    @rule(who=st.integers(0, 1), yuan=small, channel=st.sampled_from(["plain", "short", "later", "both", "wares"]))
     def buys(self, who: int, yuan: int, channel: str) -> None:
         one = self.people[who]
-        incoming = event(one.member, yuan, channel=channel, occurred_at=self.now)
+        goods = goods_of(yuan) if channel == "wares" else {}
+        items = [line(category, amount) for category, amount in goods.items()] or None
+        incoming = event(one.member, yuan, channel=channel, occurred_at=self.now, items=items)
         at = self.now
 
         def real() -> Event:
             return kept(one.member, awarding.award(event=incoming, source=SOURCE, actor=TESTER, at=at))
 
-        made = self.both(real, lambda: one.book.buy(yuan * 100, awards_of(channel, yuan, at), at))
+        made = self.both(real, lambda: one.book.buy(yuan * 100, awards_of(channel, yuan, at), at, goods))
         assert made
         one.purchases.append(made)
 
@@ -189,12 +205,14 @@ class LedgerMachine(RuleBasedStateMachine):
             one.holds.append((made[0].hold, made[1]))
 
     @precondition(lambda self: any(one.holds for one in self.people))
-    @rule(data=st.data(), points=small)
-    def captures(self, data: st.DataObject, points: int) -> None:
+    @rule(data=st.data(), points=small, on=st.integers(0, 8))
+    def captures(self, data: st.DataObject, points: int, on: int) -> None:
+        """Spend held points, sometimes on a purchase, and be it one that is refunded in part."""
         one = data.draw(st.sampled_from([one for one in self.people if one.holds]))
         row, hold = data.draw(st.sampled_from(one.holds))
-        real = self.call(holding.capture, hold=row, points=points)
-        if self.both(real, lambda: one.book.capture(hold, points, self.now)):
+        bought = one.purchases[on] if on < len(one.purchases) else None
+        real = self.call(holding.capture, hold=row, points=points, event_id=bought[0].pk if bought else None)
+        if self.both(real, lambda: one.book.capture(hold, points, self.now, bought[1] if bought else None)):
             captured = Entry.objects.get(member=one.member, kind="redemption", corrects=row.entry_id)
             one.takings.append((captured.pk, hold.taking))
 
@@ -213,6 +231,23 @@ class LedgerMachine(RuleBasedStateMachine):
         amount = max(1, purchase.amount * part // 7)
         real = self.call(refunding.refund, event=bought, amount_minor=amount, occurred_at=self.now)
         self.both(real, lambda: one.book.refund(purchase, amount, self.now, end_of_day(self.now + GRACE)))
+
+    @precondition(lambda self: any(purchase.goods for one in self.people for _event, purchase in one.purchases))
+    @rule(data=st.data(), part=st.integers(1, 8))
+    def goods_go_back(self, data: st.DataObject, part: int) -> None:
+        """Refund a line, or more than a line, of a purchase that has a bill."""
+        bills = [(one, *made) for one in self.people for made in one.purchases if made[1].goods]
+        one, bought, purchase = data.draw(st.sampled_from(bills))
+        category = data.draw(st.sampled_from(sorted(purchase.goods)))
+        amount = max(1, purchase.goods[category] * part // 6)
+        real = self.call(
+            refunding.refund,
+            event=bought,
+            items=[line(category, amount)],
+            occurred_at=max(self.now, bought.occurred_at),
+        )
+        end, goods = end_of_day(self.now + GRACE), {category: amount}
+        self.both(real, lambda: one.book.refund(purchase, amount, self.now, end, goods))
 
     @rule()
     def night_falls(self) -> None:

@@ -49,15 +49,52 @@ def test_a_code_that_is_taken_is_refused_beside_its_field(operator: Client) -> N
     assert ClientSystem.objects.count() == 1
 
 
-def test_a_new_key_ends_the_old_one(operator: Client) -> None:
+@pytest.mark.parametrize(("grace", "goes_on"), [(0, False), (24, True)])
+def test_a_new_key_is_shown_once_and_the_old_one_has_its_grace(operator: Client, grace: int, goes_on: bool) -> None:
     system, old = client_key("till", "events:write", "points:read")
+    address = reverse("admin:members_client_new_key", args=[system.pk])
 
-    response = operator.post(reverse("admin:members_client_new_key", args=[system.pk]), {"reason": "it was in a chat"})
+    response = operator.post(address, {"grace": grace, "reason": "it was in a chat"})
 
     key = re.search(r"lk_[^<\s]+", response.content.decode())
     assert key
     assert clients.authenticate(key[0], timezone.now()) == system
-    assert clients.authenticate(old, timezone.now()) is None
+    assert (clients.authenticate(old, timezone.now()) is not None) == goes_on
+    record = AuditRecord.objects.get(action="client.key_renewed")
+    assert (record.actor, record.reason) == ("staff:olga", "it was in a chat")
+
+
+def test_a_third_key_is_refused_beside_the_grace(operator: Client) -> None:
+    system, _key = client_key("till", "events:write", "points:read")
+    address = reverse("admin:members_client_new_key", args=[system.pk])
+    operator.post(address, {"grace": 24, "reason": "yearly"})
+
+    response = operator.post(address, {"grace": 24, "reason": "again"})
+
+    assert "grace" in response.context["form"].errors
+    assert system.keys.count() == 2
+
+
+def test_a_key_is_withdrawn_from_the_page_of_its_system(operator: Client) -> None:
+    system, key = client_key("till")  # it spends; to stop it needs no more than to look after systems
+    other = client_key("shop")[0]
+    page = operator.get(reverse("admin:members_client_change", args=[system.pk])).content.decode()
+    address = reverse("admin:members_client_withdraw", args=[system.pk, system.keys.get().pk])
+    assert address in page
+
+    foreign = operator.post(reverse("admin:members_client_withdraw", args=[other.pk, system.keys.get().pk]))
+    silent = operator.post(address, {})
+    assert (foreign.status_code, "reason" in silent.context["form"].errors) == (404, True)
+    assert clients.authenticate(key, timezone.now()) == system
+
+    response = operator.post(address, {"reason": "the till was stolen"}, follow=True)
+
+    assert system.keys.get().key_id in response.content.decode()
+    assert address not in response.content.decode()
+    assert clients.authenticate(key, timezone.now()) is None
+    assert AuditRecord.objects.filter(action="client.key_withdrawn", reason="the till was stolen").exists()
+    again = operator.post(address, {"reason": "again"})
+    assert again.context["form"].non_field_errors()
 
 
 def test_scopes_are_changed_as_checkboxes_and_the_change_is_audited(operator: Client) -> None:
@@ -162,7 +199,7 @@ def test_an_operator_neither_widens_a_system_nor_takes_the_key_of_one_that_spend
         {"name": "Reader", "is_active": "on", "scopes": ["points:spend"]},
     )
     stopped = operator.post(reverse("admin:members_client_change", args=[till.pk]), {"name": "Till", "scopes": []})
-    taken = operator.post(reverse("admin:members_client_new_key", args=[till.pk]), {"reason": "mine"})
+    taken = operator.post(reverse("admin:members_client_new_key", args=[till.pk]), {"grace": 0, "reason": "mine"})
 
     assert "scopes" in widened.context["adminform"].form.errors
     assert (stopped.status_code, taken.status_code) == (302, 403)

@@ -221,7 +221,7 @@ class TestRotation:
         assert reread(alice).name == "Alice Liddell"
         assert Member.objects.values_list("name", flat=True).get(pk=alice.pk) == ciphertext
         assert capsys.readouterr().out == "2 data keys are now under the current master key.\n"
-        assert AuditRecord.objects.get(action="pii_keys.rotated").details == {"wrapped": 2}
+        assert AuditRecord.objects.get(action="pii_keys.rotated").details == {"wrapped": 2, "webhook_secrets": 0}
 
     def test_rotation_goes_on_where_it_was_stopped(self, alice: Member, bob: Member, rotated: str) -> None:
         last, wrapped = batches.rewrap_data_keys(after=0, limit=1)

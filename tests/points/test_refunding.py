@@ -330,7 +330,7 @@ def test_no_more_is_refunded_than_is_left(member: Member) -> None:
 
     with nothing_changes(), pytest.raises(RefundExceedsEvent) as refused:
         refund(bought, 31)
-    assert refused.value.facts == {"amount_minor": 10_000, "refunded_before": 7_000}
+    assert refused.value.facts == {"amount_minor": 10_000, "refunded_before": 7_000, "left": "30.00 CNY"}
     refund(bought, 30)
     assert accounts(member) == {}
 
@@ -449,8 +449,10 @@ def test_any_split_in_any_order_ends_at_the_same_books(data: st.DataObject) -> N
     taken = parts[: data.draw(st.integers(1, len(parts)), label="parts refunded")]
     spent_on_it = data.draw(st.integers(0, 200), label="points spent on it")
     spent_else = data.draw(st.integers(0, 300), label="points spent elsewhere")
+    policy = data.draw(st.sampled_from(ClawbackPolicy.values), label="policy")
     PointTypeFactory.create()  # stays, because its id is remembered
     with transaction.atomic():
+        PointType.objects.update(clawback_policy=policy)
         RuleFactory.create(code="base", per_minor=data.draw(st.sampled_from([1, 7, 100])))
         RuleFactory.create(code="food", categories=["FOOD"], amount_basis="items", per_minor=1, is_base=False)
         multiplier("2.5", code="more")
@@ -477,9 +479,118 @@ def test_any_split_in_any_order_ends_at_the_same_books(data: st.DataObject) -> N
             transaction.savepoint_rollback(point)
 
         assert ends[0] == ends[1] == ends[2]
-        if sum(taken) == total:
+        if sum(taken) == total and policy == ClawbackPolicy.OWE:
             assert ends[0][0]["issued"] == 300
         transaction.set_rollback(True)
+
+
+OPERATIONS = ["earn", "spend", "spend on it", "hold on it", "void", "mature"]
+
+
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_parts_between_other_bookings_end_at_the_same_books_in_any_order(data: st.DataObject) -> None:
+    """Amounts and items, with earnings, spends, holds and a maturity between them, until nothing is left."""
+    food, toys = (data.draw(st.integers(1, 2_000), label=name) for name in ("food", "toys"))
+    cuts = data.draw(st.lists(st.integers(0, 10**6), max_size=2))
+    parts: list[dict[str, Any]] = []
+    for category, total in (("FOOD", food), ("TOYS", toys)):
+        pieces = parts_of(total, cuts)
+        by_item = data.draw(st.lists(st.booleans(), min_size=len(pieces), max_size=len(pieces)))
+        for piece, is_item in zip(pieces, by_item, strict=True):
+            line = {"sku": category, "category": category, "amount_minor": piece}
+            parts.append({"items": [line]} if is_item else {"amount_minor": piece})
+    between = [
+        data.draw(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(1, 60)), max_size=2)) for _ in parts
+    ]
+    PointTypeFactory.create()  # stays, because its id is remembered
+    with transaction.atomic():
+        RuleFactory.create(code="base", channels=["shop"], per_minor=7)
+        RuleFactory.create(
+            code="food", channels=["shop"], categories=["FOOD"], amount_basis="items", per_minor=3, is_base=False
+        )
+        fixed_rule(31, code="fixed", channels=["shop"], is_base=False, pending_days=1)
+        RuleFactory.create(code="other", channels=["other"])
+        ends = []
+        for order in (parts, parts[::-1], data.draw(st.permutations(parts), label="order")):
+            point = transaction.savepoint_create()
+            ends.append(refund_between(order, between, food, toys))
+            transaction.savepoint_rollback(point)
+
+        assert ends[0] == ends[1] == ends[2]
+        transaction.set_rollback(True)
+
+
+def refund_between(
+    parts: list[dict[str, Any]], between: list[list[tuple[str, int]]], food: int, toys: int
+) -> dict[str, int]:
+    """Buy, and refund the parts with other bookings before each; what stands on the accounts then."""
+    who = new_member()
+    give(who, 10_000)
+    items = [
+        {"sku": "FOOD", "category": "FOOD", "amount_minor": food},
+        {"sku": "TOYS", "category": "TOYS", "amount_minor": toys},
+    ]
+    bought = buy(who, 0, amount_minor=food + toys, items=items, channel="shop")
+    left = {"issued": 10_000, "redeemed": 0}
+    for part, operations in zip(parts, between, strict=True):
+        for name, points in operations:
+            book(who, bought, name, points)
+            left["issued"] += points if name == "earn" else 0
+            left["redeemed"] += points if name == "spend" else 0
+        refund(bought, at=AT + timedelta(days=2), **part)
+    night(date(2026, 3, 11))
+    assert not reports.check_books(members=[who.pk])
+    ended = accounts(who)
+    # Of the purchase nothing is left: neither what it earned nor what was spent on it.
+    assert {"issued": ended.pop("issued"), "redeemed": ended.pop("redeemed", 0)} == left
+    assert ended == {"available": left["issued"] - left["redeemed"]}
+    return left
+
+
+def book(who: Member, bought: Event, name: str, points: int) -> None:
+    """Let something else happen to the member's points."""
+    common: dict[str, Any] = {"source": SOURCE, "actor": TESTER, "at": AT}
+    if name == "earn":
+        buy(who, points, channel="other")
+    elif name == "spend":
+        spend(who, points)
+    elif name == "spend on it":
+        spend(who, points, event_id=bought.pk)
+    elif name == "mature":
+        night(date(2026, 3, 10))
+    else:
+        held = holding.hold(member=who, points=points, reference=new_reference("hold"), **common).hold
+        if name == "void":
+            holding.void(hold=held, reference=new_reference("void"), **common)
+        else:
+            captured = (points + 1) // 2
+            reference = new_reference("capture")
+            holding.capture(hold=held, points=captured, reference=reference, event_id=bought.pk, **common)
+
+
+def test_points_spent_on_a_purchase_after_a_part_went_back_come_back_whole_in_the_end(member: Member) -> None:
+    give(member, 100)
+    bought = buy(member, 30)
+
+    refund(bought, 15)
+    spend(member, 50, event_id=bought.pk)
+    refund(bought)
+
+    assert accounts(member) == {"issued": 100, "available": 100}
+
+
+def test_what_a_clamp_could_not_take_is_asked_for_again_with_the_next_part(member: Member) -> None:
+    RuleFactory.create()
+    PointType.objects.update(clawback_policy=ClawbackPolicy.CLAMP)
+    bought = buy(member, 100)
+    spend(member, 80)
+
+    refund(bought, 50)
+    give(member, 50)
+    refund(bought)
+
+    assert accounts(member) == {"issued": 80, "redeemed": 80}
 
 
 def test_thirds_of_an_item_add_up_to_the_whole_of_it(member: Member) -> None:

@@ -11,7 +11,7 @@ from points.actions import adjusting
 from points.models import Balance, PointType
 from rewards import batches
 from rewards.actions import redeeming, stocking
-from rewards.models import Coupon, CouponBatch, Redemption, Reward, RewardVariant
+from rewards.models import Coupon, CouponBatch, Redemption, Reward, RewardCategory, RewardVariant
 from tests.members.factories import AT, TESTER, MemberFactory
 
 _numbers = count(1)
@@ -57,6 +57,17 @@ class ServiceRewardFactory(RewardFactory):
     kind = "service"
     name_en = "Lounge"
     points = 10_000
+
+
+class RewardCategoryFactory(factory.django.DjangoModelFactory[RewardCategory]):
+    """A shelf of the catalogue."""
+
+    class Meta:
+        model = RewardCategory
+
+    code = factory.Sequence(lambda n: f"category-{n}")
+    name_en = "Kitchen"
+    name_zh_hans = "厨房"
 
 
 class RewardVariantFactory(factory.django.DjangoModelFactory[RewardVariant]):

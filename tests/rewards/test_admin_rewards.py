@@ -1,13 +1,17 @@
 """Catalogue, stock, coupons and orders on screen: counts move with a reason, orders step by step."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from members.models import AuditRecord
-from rewards.models import Coupon, CouponBatch, Redemption, Reward, Stock, StockMovement
+from rewards.actions.booking import Booking
+from rewards.models import Coupon, CouponBatch, Redemption, Reward, RewardCategory, Stock, StockMovement
 from tests.config.admin_scene import staff
 from tests.members.factories import MemberFactory, TierFactory
 from tests.rewards.factories import (
@@ -78,7 +82,7 @@ def test_a_reward_is_written_in_both_languages_with_a_price_by_tier(manager: Cli
     [
         ({"points_by_tier": "gold = cheap"}, "the price must be a whole number"),
         ({"points_by_tier": "lead = 5"}, "there is no tier “lead”"),
-        ({"kind": "coupon"}, "A coupon has either a value or a percentage"),
+        ({"kind": "coupon"}, "A coupon has a value, a percentage or a batch"),
         ({"points": "0"}, "at least one point"),
         (
             {
@@ -146,6 +150,50 @@ def test_a_clerk_reads_the_catalogue_and_changes_nothing_of_it(clerk: Client) ->
     assert clerk.get(page_of(reward)).status_code == 200
     assert clerk.post(page_of(reward), reward_answers()).status_code == 403
     assert clerk.post(page_of(reward, "stock"), {"change": "add", "pieces": "1", "reason": "x"}).status_code == 403
+
+
+def test_a_category_is_made_and_rewards_stand_on_it(manager: Client) -> None:
+    answers = {"name_en": "Kitchen", "name_zh_hans": "厨房", "code": "kitchen", "position": "2"}
+    assert manager.post(reverse("admin:rewards_rewardcategory_add"), answers).status_code == 302
+    kitchen = RewardCategory.objects.get()
+
+    manager.post(reverse("admin:rewards_reward_add"), reward_answers(category=str(kitchen.pk), limit_week="2"))
+
+    reward = Reward.objects.get()
+    assert (reward.category, reward.limits) == (kitchen, {"week": 2})
+    address = reverse("admin:rewards_reward_changelist")
+    assert list(manager.get(address, {"category__id__exact": kitchen.pk}).context["cl"].result_list) == [reward]
+    assert manager.post(page_of(kitchen, "delete"), {"post": "yes"}).status_code == 403
+    assert RewardCategory.objects.exists()
+
+
+def test_a_price_in_points_and_money_is_written_in_money(manager: Client) -> None:
+    response = manager.post(reverse("admin:rewards_reward_add"), reward_answers(money_minor="19.90"))
+
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    assert Reward.objects.get().money_minor == 1_990
+    assert "1,000 + 19.90 CNY" in text_of(manager.get(reverse("admin:rewards_reward_changelist")))
+
+
+def test_what_a_kind_cannot_have_is_refused_for_a_reward_that_exists_too(manager: Client) -> None:
+    coupon, gift = CouponRewardFactory.create(code="voucher"), RewardFactory.create(code="mug")
+    terms = {"coupon_value_minor": "1.00", "points": "100"}
+
+    dear = manager.post(page_of(coupon), reward_answers(money_minor="5", **terms))
+    somewhere = manager.post(page_of(gift), reward_answers(booking_places="North hall"))
+
+    assert dear.context["adminform"].form.errors["money_minor"] == ["A coupon costs points alone."]
+    assert list(somewhere.context["adminform"].form.errors) == ["booking_places"]
+
+
+def test_a_page_that_calls_itself_a_picture_is_refused(manager: Client) -> None:
+    page = SimpleUploadedFile("mug.png", b"<html><script>alert(1)</script></html>", "image/png")
+
+    response = manager.post(reverse("admin:rewards_reward_add"), reward_answers(picture=page))
+
+    errors = response.context["adminform"].form.errors
+    assert errors["picture"] == ["This file is not a JPEG, PNG or WebP picture."]
+    assert not Reward.objects.exists()
 
 
 @pytest.fixture
@@ -239,16 +287,93 @@ def test_a_service_is_written_off_by_the_code_the_member_shows(clerk: Client) ->
     again = clerk.post(address, {"code": service.pickup_code})
 
     assert "Written off" in text_of(response)
-    assert again.context["form"].errors["code"] == ["no order is waiting for this code."]
+    (told,) = again.context["form"].errors["code"]
+    assert told.startswith("Lounge is Completed since")
     service.refresh_from_db()
     assert service.state == "completed"
+
+
+def test_a_service_is_booked_moved_and_missed_on_screen(clerk: Client) -> None:
+    reward = ServiceRewardFactory.create(booking_places=["North hall", "South hall"])
+    service = order(member_with(10_000), reward)
+    page = clerk.get(page_of(service, "book"))
+    tomorrow = timezone.localdate() + timedelta(days=1)
+    answers = {
+        "booking_0": str(tomorrow),
+        "booking_1": "10:00:00",
+        "place": "South hall",
+        "reason": "called",
+        "reference": page.context["form"]["reference"].value(),
+    }
+
+    for _time in range(2):  # a double click
+        assert clerk.post(page_of(service, "book"), answers).status_code == 302
+    elsewhere = clerk.post(page_of(service, "book"), answers | {"place": "Moon", "reference": "b-2"})
+    offered = {step["link"] for step in clerk.get(page_of(service)).context["steps"]}
+
+    service.refresh_from_db()
+    assert f"{timezone.localtime(service.booked_for):%Y-%m-%d %H:%M}" == f"{tomorrow} 10:00"
+    assert service.changes.filter(topic="booking").count() == 1
+    assert "place" in elsewhere.context["form"].errors
+    assert page_of(service, "no_show") not in offered  # it is still to come
+    assert f"{tomorrow} 10:00 South hall called" in text_of(clerk.get(page_of(service)))
+    day = {"booked_for_from": str(tomorrow), "booked_for_to": str(tomorrow)}
+    listed = clerk.get(reverse("admin:rewards_redemption_changelist"), day).context["cl"].result_list
+    assert list(listed) == [service]
+
+
+def test_a_no_show_keeps_or_gets_back_its_points_on_screen(clerk: Client) -> None:
+    member, past = member_with(20_000), timezone.now() - timedelta(hours=1)
+    missed, excused = (
+        order(member, ServiceRewardFactory.create(), booking=Booking(past, "North hall")) for _ in range(2)
+    )
+    assert page_of(missed, "no_show") in {step["link"] for step in clerk.get(page_of(missed)).context["steps"]}
+
+    clerk.post(page_of(missed, "no_show"), {})
+    unexplained = clerk.post(page_of(excused, "no_show"), {"restore": "on"})
+    clerk.post(page_of(excused, "no_show"), {"restore": "on", "reason": "train was late"})
+
+    assert unexplained.context["form"].errors["reason"] == ["say why the points are given back."]
+    assert [Redemption.objects.get(pk=one.pk).state for one in (missed, excused)] == ["no_show", "returned"]
+    assert available(member) == 10_000
+    clerk.post(page_of(missed, "take_back"), {"reason": "was in hospital"})
+    assert available(member) == 20_000
+
+
+def test_an_order_with_money_is_paid_on_screen_before_it_goes_on(clerk: Client) -> None:
+    dear = order(member_with(1_000), RewardFactory.create(money_minor=1_990))
+    offered = {step["link"] for step in clerk.get(page_of(dear)).context["steps"]}
+    assert "19.90 CNY" in text_of(clerk.get(page_of(dear, "payment")))
+
+    refused = clerk.post(page_of(dear, "approve"), follow=True)
+    clerk.post(page_of(dear, "payment"), {"reference": "R-17"})
+    clerk.post(page_of(dear, "approve"))
+
+    assert offered == {page_of(dear, "payment"), page_of(dear, "cancel")}
+    assert "waits for its payment" in text_of(refused)
+    dear.refresh_from_db()
+    assert (dear.state, dear.paid_at is not None) == ("approved", True)
+    assert "R-17" in text_of(clerk.get(page_of(dear)))
+    assert "give it back where it was paid" in text_of(clerk.get(page_of(dear, "cancel")))
+
+
+def test_one_receipt_does_not_pay_for_two_orders_on_screen(clerk: Client) -> None:
+    reward = RewardFactory.create(money_minor=1_990)
+    first, second = (order(member_with(1_000), reward) for _ in range(2))
+    clerk.post(page_of(first, "payment"), {"reference": "R-17"})
+
+    refused = clerk.post(page_of(second, "payment"), {"reference": "R-17"})
+
+    assert "was used before" in refused.context["form"].errors["reference"][0]
+    second.refresh_from_db()
+    assert second.paid_at is None
 
 
 def test_reading_roles_move_no_order(client: Client, gift_order: Redemption) -> None:
     client.force_login(staff("auditor"))
 
     assert client.get(page_of(gift_order)).status_code == 200
-    for step in ("approve", "ship", "cancel", "address"):
+    for step in ("approve", "ship", "cancel", "address", "payment", "book", "no_show"):
         assert client.post(page_of(gift_order, step), {"reason": "x"}).status_code == 403
     bulk = {"action": "approve_selected", "_selected_action": [gift_order.pk]}
     client.post(reverse("admin:rewards_redemption_changelist"), bulk)

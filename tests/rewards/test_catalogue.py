@@ -16,6 +16,7 @@ from tests.members.factories import AT, MemberFactory, TierFactory
 from .factories import (
     CouponRewardFactory,
     PointTypeFactory,
+    RewardCategoryFactory,
     RewardFactory,
     RewardVariantFactory,
     ServiceRewardFactory,
@@ -42,6 +43,25 @@ def test_it_lists_what_is_offered_cheapest_first_and_by_kind() -> None:
 
     assert list(offers()) == [coupon.code, gift.code, service.code]
     assert list(offers(kind="service")) == [service.code]
+
+
+def test_it_lists_one_shelf() -> None:
+    kitchen = RewardCategoryFactory.create(code="kitchen")
+    mug, other = RewardFactory.create(category=kitchen), RewardFactory.create()
+
+    assert list(offers(category="kitchen")) == [mug.code]
+    assert list(offers(category="garden")) == []
+    assert set(offers()) == {mug.code, other.code}
+
+
+def test_a_limit_of_the_day_is_told_as_one_and_is_gone_tomorrow() -> None:
+    member, reward = member_with(3_000), RewardFactory.create(limit_day=1, per_member_limit=9)
+    order(member, reward)
+
+    (told,) = offers(member)[reward.code].reasons
+
+    assert told == ("limit_reached", "A member can have 1 of this reward a day and you have had 1 today.")
+    assert offers(member, at=AT + timedelta(days=1))[reward.code].available
 
 
 def test_without_a_member_a_reward_costs_its_price_and_only_its_own_reasons_count() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from points.actions.posting import ReferenceConflict
 from points.models import Reference
-from rewards import batches
+from rewards import batches, discounts
 from rewards.actions import coupons, redeeming
-from rewards.actions.coupons import CouponUse
+from rewards.actions.coupons import CouponDone
 from rewards.models import Coupon, CouponEvent, CouponKey
 from tests.members.factories import AT, TESTER, MemberFactory
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 SAFE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 
 
-def use(coupon: Coupon, **given: Any) -> CouponUse:
+def use(coupon: Coupon, **given: Any) -> CouponDone:
     purchase: dict[str, Any] = {"amount_minor": 10_000, "currency": "CNY", "source": "till", "reference": "u-1"}
     return coupons.redeem(actor=TESTER, at=AT, **{"code": coupon.code} | purchase | given)
 
@@ -124,7 +124,7 @@ def test_a_purchase_that_does_not_fit_the_coupon_hears_why() -> None:
     assert [code for code, _ in below.reasons] == ["below_minimum"]
     assert "50.00 CNY" in below.reasons[0][1]
     assert [code for code, _ in foreign.reasons] == ["currency_mismatch"]
-    with pytest.raises(coupons.BelowMinimum):
+    with pytest.raises(discounts.BelowMinimum):
         use(coupon, amount_minor=4_999)
     assert state_of(coupon) == "issued"
 

@@ -42,8 +42,29 @@ def test_a_gift_for_pick_up_gets_a_code_that_writes_it_off_once() -> None:
     done = fulfilling.write_off(code=code.lower(), actor=TESTER, at=AT)
 
     assert (done, done.state) == (redemption, "completed")
-    with pytest.raises(fulfilling.PickupCodeUnknown):
+    with pytest.raises(fulfilling.PickupCodeOver) as refused:
         fulfilling.write_off(code=code, actor=TESTER, at=AT)
+    assert "Mug is Completed since" in str(refused.value)
+
+
+@pytest.mark.parametrize(("carrier", "tracking"), [("", "SF123"), ("SF", ""), (" ", " ")])
+def test_what_is_shipped_names_its_carrier_and_number(carrier: str, tracking: str) -> None:
+    redemption = fulfilling.approve(redemption=gift(), actor=TESTER, at=AT)
+
+    with pytest.raises(fulfilling.CarriageMissing):
+        fulfilling.ship(redemption=redemption, actor=TESTER, at=AT, carrier=carrier, tracking=tracking)
+
+    redemption.refresh_from_db()
+    assert redemption.state == "approved"
+
+
+def test_a_code_is_read_however_it_is_typed_or_scanned() -> None:
+    for spelling in (str.lower, lambda code: f" {code} ", lambda code: " ".join(code), lambda code: f"{code}\r\n"):
+        redemption = order(member_with(10_000), ServiceRewardFactory.create())
+
+        fulfilling.write_off(code=spelling(redemption.grouped_pickup_code), actor=TESTER, at=AT)
+
+        assert states(redemption) == ["ready", "completed"]
 
 
 @pytest.mark.parametrize("code", ["", "  ", "7KQM-2V9D-XRTA-B4HE"])
@@ -66,7 +87,7 @@ def test_a_step_that_does_not_follow_is_refused_and_changes_nothing() -> None:
     redemption = gift()
 
     with pytest.raises(fulfilling.StepRefused):
-        fulfilling.ship(redemption=redemption, actor=TESTER, at=AT, carrier="SF")
+        fulfilling.ship(redemption=redemption, actor=TESTER, at=AT, carrier="SF", tracking="SF123")
     with pytest.raises(fulfilling.StepRefused):
         fulfilling.return_(redemption=redemption, actor=TESTER, at=AT)
 
@@ -93,10 +114,12 @@ def test_a_coupon_is_never_shipped() -> None:
 def test_what_is_on_its_way_is_not_cancelled() -> None:
     redemption = gift()
     fulfilling.approve(redemption=redemption, actor=TESTER, at=AT)
-    fulfilling.ship(redemption=redemption, actor=TESTER, at=AT)
+    fulfilling.ship(redemption=redemption, actor=TESTER, at=AT, carrier="SF", tracking="SF123")
 
-    with pytest.raises(redeeming.CannotCancel):
+    with pytest.raises(redeeming.CannotCancel) as refused:
         redeeming.cancel(redemption=redemption, source="shop", reference="x", actor=TESTER, at=AT)
+
+    assert "on its way" in str(refused.value)
 
     assert available(redemption.member) == 0
 
@@ -107,7 +130,7 @@ def test_a_returned_gift_gives_its_points_back_once_and_its_piece_if_it_is_good(
     stock(reward, 3)
     redemption = order(member, reward)
     fulfilling.approve(redemption=redemption, actor=TESTER, at=AT)
-    fulfilling.ship(redemption=redemption, actor=TESTER, at=AT)
+    fulfilling.ship(redemption=redemption, actor=TESTER, at=AT, carrier="SF", tracking="SF123")
 
     fulfilling.return_(redemption=redemption, actor=TESTER, at=AT, reason="broken", restock=restock)
 

@@ -1,7 +1,9 @@
 """What the database refuses, whoever asks: every statement here goes around Python."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,13 +12,17 @@ from django.db import connection, transaction
 from django.db.utils import Error, IntegrityError
 
 from members.fields import PersonalDataForgotten
+from rewards.actions import coupons
+from rewards.actions.booking import Booking
 from rewards.models import (
     COUPON_TRANSITIONS,
     FIRST_STATES,
     REDEMPTION_TRANSITIONS,
     USABLE_COUPON_STATES,
     Coupon,
+    CouponReservation,
     CouponState,
+    CouponUse,
     Redemption,
     RedemptionState,
     Stock,
@@ -39,6 +45,11 @@ from .factories import (
 pytestmark = pytest.mark.django_db
 
 WHO = """change = '{"actor": "psql", "at": "2026-03-01T00:00:00Z"}'"""
+
+
+WHY = """change = '{"actor": "psql", "at": "2026-03-03T00:00:00Z", "reason": "because"}'"""
+CARRIED = "carrier = 'SF', tracking = 'SF123'"
+BOOKED = Booking(AT + timedelta(hours=1), "North hall")
 
 
 def run(statement: str, *values: Any) -> None:
@@ -95,13 +106,33 @@ def test_a_coupon_goes_only_where_its_states_allow() -> None:
     for before in CouponState.values:
         for after in set(CouponState.values) - {before}:
             coupon = coupon_in(before)
-            change = f"UPDATE rewards_coupon SET state = %s, {WHO} WHERE id = %s"
             if (before, after) not in COUPON_TRANSITIONS:
                 with refused("coupon_"):
-                    run(change, after, coupon.pk)
+                    run(f"UPDATE rewards_coupon SET state = %s, {WHO} WHERE id = %s", after, coupon.pk)
             elif after != "assigned":
-                run(change, after, coupon.pk)
+                step(coupon, after)
                 assert coupon.events.values_list("to_state", flat=True)[0] == after
+
+
+def step(coupon: Coupon, state: str) -> None:
+    """Take a coupon of one use to a state by raw SQL: uses and reservations are counted, the state follows."""
+    before = Coupon.objects.get(pk=coupon.pk).state
+    said: dict[str, Any] = {"actor": "psql", "at": AT.isoformat(), "source": "psql", "reference": f"{before}-{state}"}
+    used, held = int(state == "redeemed"), int(state == "reserved")
+    if state == "redeemed":
+        said |= {"amount_minor": 1_000, "discount_minor": 500}
+    if state == "reserved":
+        said |= {"until": (AT + timedelta(1)).isoformat()}
+    if before == "reserved":
+        said["reservation"] = CouponReservation.objects.get(coupon=coupon, state="held").pk
+    if before == "redeemed":
+        said["gives_back"] = CouponUse.objects.standing().get(coupon=coupon).pk
+    if state in ("void", "expired"):
+        change = "UPDATE rewards_coupon SET state = %s, change = %s WHERE id = %s"
+        run(change, state, json.dumps(said), coupon.pk)
+    else:
+        change = "UPDATE rewards_coupon SET used = %s, held = %s, change = %s WHERE id = %s"
+        run(change, used, held, json.dumps(said), coupon.pk)
 
 
 def coupon_in(state: str) -> Coupon:
@@ -116,10 +147,134 @@ def coupon_in(state: str) -> Coupon:
         "void": ["void"],
     }
     coupon = printed_coupon()
-    for step in ways[state]:
-        fields: dict[str, Any] = {"member": MemberFactory.create()} if step == "assigned" else {}
-        Coupon.objects.filter(pk=coupon.pk).update(state=step, change=told(actor=TESTER, at=AT), **fields)
+    for state_ in ways[state]:
+        if state_ == "assigned":
+            coupons.assign(coupon=coupon, member=MemberFactory.create(), actor=TESTER, at=AT)
+        else:
+            step(coupon, state_)
     return coupon
+
+
+@pytest.mark.parametrize(
+    ("change", "law"),
+    [
+        ("used = 1, state = 'redeemed'", "coupon_change_names_actor"),
+        ("state = 'redeemed', " + WHO, "coupon_state_counts"),
+        ("used = 2, " + WHO, "coupon_one_use_at_a_time"),
+        ("used = 1, held = 1, " + WHO, "coupon_one_use_at_a_time"),
+        ("uses = 5", "rewards_coupon"),
+        ("channels = '{web}'", "rewards_coupon"),
+        ("most_minor = 1", "rewards_coupon"),
+        ("combinable = false", "rewards_coupon"),
+        ("valid_days = 5", "rewards_coupon"),
+        ("expires_at = now()", "coupon_keeps_end"),
+    ],
+)
+def test_uses_are_counted_and_terms_stay(change: str, law: str) -> None:
+    coupon = printed_coupon()
+
+    with refused(law):
+        run(f"UPDATE rewards_coupon SET {change} WHERE id = %s", coupon.pk)
+
+    assert not CouponUse.objects.filter(coupon=coupon).exists()
+
+
+def use_raw(coupon: Coupon, **said: Any) -> None:
+    told_: dict[str, Any] = {"actor": "psql", "at": AT.isoformat(), "amount_minor": 1_000, "discount_minor": 500}
+    words = json.dumps(told_ | said)
+    run("UPDATE rewards_coupon SET used = used + 1, change = %s WHERE id = %s", words, coupon.pk)
+
+
+def test_a_use_keeps_the_promise_and_no_more_than_it() -> None:
+    member = MemberFactory.create()
+    with refused("coupon_keeps_worth"):
+        use_raw(printed_coupon(), discount_minor=501)
+    with refused("coupon_keeps_worth"):
+        use_raw(printed_coupon(value_minor=None, percent=10), discount_minor=101)
+    with refused("coupon_keeps_worth"):
+        use_raw(printed_coupon(value_minor=None, percent=90, most_minor=100), discount_minor=101)
+    with refused("couponuse_within_amount"):
+        use_raw(printed_coupon(), amount_minor=400)
+    with refused("coupon_keeps_channels"):
+        use_raw(printed_coupon(channels=["web"]), channel="shop")
+    with refused("coupon_member_uses"):
+        use_raw(printed_coupon(uses=9, uses_per_member=1))
+    twice = printed_coupon(uses=9, uses_per_member=1)
+    use_raw(twice, member_id=member.pk)
+    with refused("coupon_member_uses"):
+        use_raw(twice, member_id=member.pk)
+
+
+def test_a_code_of_two_uses_is_used_twice() -> None:
+    coupon = printed_coupon(uses=2)
+    use_raw(coupon)
+    use_raw(coupon)
+
+    with refused("coupon_transition"):
+        use_raw(coupon)
+
+    assert CouponUse.objects.filter(coupon=coupon).count() == 2
+    assert Coupon.objects.get(pk=coupon.pk).state == "redeemed"
+
+
+def test_a_use_is_given_back_once_and_by_name() -> None:
+    coupon, other = printed_coupon(uses=3), printed_coupon(uses=3)
+    for one in (coupon, coupon, other):
+        use_raw(one)
+    first, second = CouponUse.objects.filter(coupon=coupon).order_by("id")
+    foreign = CouponUse.objects.get(coupon=other)
+    back = "UPDATE rewards_coupon SET used = used - 1, change = %s WHERE id = %s"
+
+    def give_back(use: CouponUse) -> None:
+        run(back, json.dumps({"actor": "psql", "at": AT.isoformat(), "gives_back": use.pk}), coupon.pk)
+
+    with refused("coupon_use_unknown"):
+        give_back(foreign)
+    give_back(first)
+    with refused("rewards_couponuse_gives_back"):
+        give_back(first)
+    give_back(second)
+
+    assert not CouponUse.objects.standing().filter(coupon=coupon).exists()
+    assert Coupon.objects.get(pk=coupon.pk).used == 0
+
+
+def test_a_coupon_that_cannot_be_combined_is_alone_on_its_bill() -> None:
+    alone, others = printed_coupon(combinable=False), [printed_coupon() for _ in range(2)]
+    for coupon in others:
+        use_raw(coupon, source="till", bill="b-1")
+
+    with refused("couponbill_alone"):
+        use_raw(alone, source="till", bill="b-1")
+    use_raw(alone, source="till", bill="b-2")
+    with refused("couponbill_alone"):
+        use_raw(printed_coupon(), source="till", bill="b-2")
+
+
+def test_days_begin_to_run_when_a_member_gets_the_coupon_and_never_outlive_the_end() -> None:
+    coupon = printed_coupon(valid_days=5, expires_at=AT + timedelta(30))
+    member = MemberFactory.create()
+    give = f"UPDATE rewards_coupon SET state = 'assigned', member_id = %s, expires_at = %s, {WHO} WHERE id = %s"
+
+    with refused("coupon_keeps_end"):
+        run(give, member.pk, AT + timedelta(31), coupon.pk)
+    run(give, member.pk, AT + timedelta(5), coupon.pk)
+    with refused("coupon_keeps_end"):
+        run("UPDATE rewards_coupon SET expires_at = %s WHERE id = %s", AT + timedelta(6), coupon.pk)
+
+
+def test_a_batch_keeps_its_terms_and_its_number() -> None:
+    batch = CouponBatchFactory.create(quantity=2)
+    codes_of(batch)
+
+    for change, law in (
+        ("value_minor = 1", "rewards_couponbatch"),
+        ("quantity = 5", "couponbatch_keeps_quantity"),
+        ("made = 0", "couponbatch_keeps_quantity"),
+        ("made = 3", "couponbatch_made_in_range"),
+    ):
+        with refused(law):
+            run(f"UPDATE rewards_couponbatch SET {change} WHERE id = %s", batch.pk)
 
 
 @pytest.mark.parametrize("state", sorted(set(CouponState.values) - {"issued", "assigned"}))
@@ -161,6 +316,8 @@ def test_an_order_goes_only_where_its_kind_allows() -> None:
         ("gift", "returned"): ["approved", "shipped", "returned"],
         ("service", "ready"): [],
         ("service", "completed"): ["completed"],
+        ("service", "no_show"): ["no_show"],
+        ("service", "returned"): ["no_show", "returned"],
         ("service", "cancelled"): ["cancelled"],
         ("coupon", "completed"): [],
         ("coupon", "cancelled"): ["cancelled"],
@@ -169,16 +326,103 @@ def test_an_order_goes_only_where_its_kind_allows() -> None:
     rewards = {
         one.kind: one for one in (RewardFactory.create(), ServiceRewardFactory.create(), CouponRewardFactory.create())
     }
-    assert {(kind, state) for kind, state in ways if not ways[kind, state]} == set(FIRST_STATES)
+    # A service that costs money begins as placed; it is paid in test_paying.
+    assert {(kind, state) for kind, state in ways if not ways[kind, state]} == set(FIRST_STATES) - {
+        ("service", "placed")
+    }
     for (kind, before), steps in ways.items():
-        redemption = order(member, rewards[kind])
-        move = "UPDATE rewards_redemption SET state = %s, pickup_code = 'X', " + WHO + " WHERE id = %s"
+        redemption = order(member, rewards[kind], booking=BOOKED if kind == "service" else None)
+        move = f"UPDATE rewards_redemption SET state = %s, pickup_code = 'X', {CARRIED}, {WHY} WHERE id = %s"
         for step in steps:
             run(move, step, redemption.pk)
         for after in set(RedemptionState.values) - {before}:
             if (kind, before, after) not in REDEMPTION_TRANSITIONS:
                 with refused("redemption_transition"):
                     run(move, after, redemption.pk)
+
+
+def test_a_shipped_order_has_a_carrier_and_a_number() -> None:
+    redemption = order(member_with(1_000), RewardFactory.create())
+    run(f"UPDATE rewards_redemption SET state = 'approved', {WHO} WHERE id = %s", redemption.pk)
+
+    for carried in ("carrier = ''", "carrier = 'SF'", "tracking = 'SF123'"):
+        with refused("redemption_"):
+            run(f"UPDATE rewards_redemption SET state = 'shipped', {carried}, {WHO} WHERE id = %s", redemption.pk)
+    run(f"UPDATE rewards_redemption SET state = 'shipped', {CARRIED}, {WHO} WHERE id = %s", redemption.pk)
+    with refused("redemption_shipped_names_carrier"):
+        run("UPDATE rewards_redemption SET carrier = '', tracking = '' WHERE id = %s", redemption.pk)
+
+
+def test_an_order_that_costs_money_goes_nowhere_unpaid_and_is_paid_once() -> None:
+    redemption = order(member_with(1_000), RewardFactory.create(money_minor=500))
+    service = order(member_with(10_000), ServiceRewardFactory.create(money_minor=500))
+    free = order(member_with(1_000), RewardFactory.create())
+    pay = f"UPDATE rewards_redemption SET paid_at = %s, {WHO} WHERE id = %s"
+
+    with refused("redemption_paid_first"):
+        run(f"UPDATE rewards_redemption SET state = 'approved', {WHO} WHERE id = %s", redemption.pk)
+    with refused("redemption_paid_first"):
+        run(f"UPDATE rewards_redemption SET state = 'ready', pickup_code = 'X', {WHO} WHERE id = %s", service.pk)
+    with refused("redemption_paid_is_due"):
+        run(pay, AT, free.pk)
+    with refused("redemption_change_names_actor"):
+        run("UPDATE rewards_redemption SET paid_at = now() WHERE id = %s", redemption.pk)
+    run(pay, AT, redemption.pk)
+    for other in (None, AT + timedelta(days=1)):
+        with refused("redemption_paid_once"):
+            run(pay, other, redemption.pk)
+    run(f"UPDATE rewards_redemption SET state = 'cancelled', {WHO} WHERE id = %s", service.pk)
+    with refused("redemption_paid_once"):
+        run(pay, AT, service.pk)
+    with refused("rewards_redemption"):
+        run("UPDATE rewards_redemption SET money_minor = 1 WHERE id = %s", redemption.pk)
+
+
+def test_a_service_without_money_does_not_wait_and_one_with_money_does() -> None:
+    free = order(member_with(10_000), ServiceRewardFactory.create())
+    dear = order(member_with(10_000), ServiceRewardFactory.create(money_minor=500))
+    copy = """
+        INSERT INTO rewards_redemption (
+            key, member_id, reward_id, kind, points, entry_id, state, pickup_code, money_minor, money_currency,
+            paid_at, source, reference, placed_at, changed_at, change)
+        SELECT gen_random_uuid(), member_id, reward_id, kind, points, entry_id, %s, 'X', money_minor, money_currency,
+            %s, 'psql', '1', now(), now(), '{"actor": "psql", "at": "2026-03-01"}'
+        FROM rewards_redemption WHERE id = %s
+    """
+
+    for state, paid_at, one in (("placed", None, free), ("ready", None, dear), ("ready", AT, dear)):
+        with refused("redemption_transition"):
+            run(copy, state, paid_at, one.pk)
+
+
+def test_a_booking_is_whole_is_of_a_service_and_stays_once_it_is_over() -> None:
+    service = order(member_with(10_000), ServiceRewardFactory.create(), booking=BOOKED)
+    gift = order(member_with(1_000), RewardFactory.create())
+    book = f"UPDATE rewards_redemption SET booked_for = %s, booked_place = %s, {WHO} WHERE id = %s"
+
+    for at, place, one in ((None, "x", service), (AT, "", service), (AT, "x", gift)):
+        with refused("redemption_booking_whole"):
+            run(book, at, place, one.pk)
+    with refused("redemption_change_names_actor"):
+        run("UPDATE rewards_redemption SET booked_place = 'x' WHERE id = %s", service.pk)
+    run(f"UPDATE rewards_redemption SET state = 'completed', {WHO} WHERE id = %s", service.pk)
+    with refused("redemption_booking_while_open"):
+        run(book, AT, "x", service.pk)
+
+
+def test_a_no_show_was_booked_and_due_and_is_excused_for_a_reason_only() -> None:
+    reward, member = ServiceRewardFactory.create(), member_with(20_000)
+    never_booked, booked = order(member, reward), order(member, reward, booking=BOOKED)
+    early = """change = '{"actor": "psql", "at": "2026-03-01T04:59:59Z"}'"""
+    miss = "UPDATE rewards_redemption SET state = 'no_show', {} WHERE id = %s"
+
+    for one, said in ((never_booked, WHY), (booked, early)):
+        with refused("redemption_no_show_was_due"):
+            run(miss.format(said), one.pk)
+    run(miss.format(WHY), booked.pk)
+    with refused("redemption_excuse_has_reason"):
+        run(f"UPDATE rewards_redemption SET state = 'returned', {WHO} WHERE id = %s", booked.pk)
+    run(f"UPDATE rewards_redemption SET state = 'returned', {WHY} WHERE id = %s", booked.pk)
 
 
 def test_an_order_keeps_what_was_agreed() -> None:
@@ -274,6 +518,11 @@ def test_a_reward_without_variants_has_one_stock() -> None:
         ("rewards_couponevent", "(coupon_id, to_state, actor, at) SELECT id, 'void', 'x', now() FROM rewards_coupon"),
         ("rewards_couponkey", "(coupon_id, code) SELECT id, 'X' FROM rewards_coupon"),
         (
+            "rewards_couponuse",
+            """(coupon_id, amount_minor, discount_minor, actor, at)
+            SELECT id, 1, 1, 'x', now() FROM rewards_coupon""",
+        ),
+        (
             "rewards_redemptionchange",
             """(member_id, redemption_id, to_state, actor, at)
             SELECT member_id, id, 'returned', 'x', now() FROM rewards_redemption""",
@@ -284,7 +533,7 @@ def test_a_history_is_written_by_its_trigger_and_never_rewritten(table: str, row
     reward = RewardFactory.create()
     stock(reward, 5)
     order(member_with(1_000), reward)
-    codes_of(CouponBatchFactory.create())
+    use_raw(printed_coupon())
 
     with refused("rewards_history_written_by_trigger"):
         run(f"INSERT INTO {table} {row}")
@@ -310,6 +559,9 @@ def test_a_history_is_written_by_its_trigger_and_never_rewritten(table: str, row
         ({"kind": "coupon"}, "reward_coupon_terms"),
         ({"kind": "coupon", "coupon_value_minor": 100, "coupon_percent": 5}, "reward_coupon_terms"),
         ({"coupon_currency": "yuan"[:3]}, "reward_coupon_currency"),
+        ({"money_minor": 0}, "reward_money_valid"),
+        ({"kind": "coupon", "coupon_value_minor": 100, "money_minor": 5}, "reward_money_valid"),
+        ({"booking_places": ["North hall"]}, "reward_places_of_service"),
     ],
 )
 def test_a_reward_that_makes_no_sense_is_refused(terms: dict[str, Any], law: str) -> None:

@@ -1,6 +1,7 @@
 """Own data, language, password, spending, invitations."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -9,8 +10,12 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from config.lib.sql import read
+from members.models import Member
+from points.actions import referring
+from points.models import ReferralProgramme
 from points.reports import SQL
-from tests.members.factories import MemberFactory
+from tests.members.factories import TESTER, MemberFactory
+from tests.points.factories import AT, buy
 
 from .portal_scene import Scene, set_scene
 
@@ -145,6 +150,46 @@ def test_friends_are_invited_by_code_and_link(browser: Client, scene: Scene) -> 
     assert scene.member.referral_code in greeting.text
     assert "李明" not in greeting.text
     assert scene.member.number not in greeting.text
+
+
+def test_an_invitation_tells_where_its_reward_stands_and_nothing_of_the_friend(browser: Client, scene: Scene) -> None:
+    invited = {"tier": "member", "referral_code": scene.member.referral_code, "name": "王芳"}
+    open_, bought, odd = (MemberFactory.create(**invited) for _ in range(3))
+    Member.objects.filter(pk__in=[odd.pk, scene.member.pk]).update(attributes={"device": "d"})
+    for friend in (bought, odd):
+        buy(friend, 10)
+    referring.convert_referrals(actor=TESTER, at=scene.now)
+
+    page = browser.get("/invite/")
+
+    words = [(one.word, one.colour) for one in page.context["invitations"]]
+    assert sorted(words) == [("Being checked", "badge-warn"), ("Open", ""), ("Rewarded", "badge-good")]
+    assert "3 friends have joined with your code. 1 of these invitations is rewarded." in page.text
+    assert "makes a first purchase" in page.text
+    for friend in (open_, bought, odd):
+        assert friend.number not in page.text
+    assert "王" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("terms", "sentence"),
+    [
+        ({"converts_on": "enrolment", "within_days": 3}, "You are rewarded when a friend joins with your code."),
+        (
+            {"converts_on": "attendance", "within_days": 1},
+            "takes part in an event. There is 1 day for it from joining.",
+        ),
+        (
+            {"amount_from_minor": 10_000, "currency": "CNY", "within_days": 30},
+            "buys for 100.00 CNY or more at once. There are 30 days for it from joining.",
+        ),
+        ({"valid_until": AT}, "Invitations are not rewarded at the moment."),
+    ],
+)
+def test_the_page_says_what_a_friend_has_to_do(browser: Client, terms: dict[str, Any], sentence: str) -> None:
+    ReferralProgramme.objects.update(**terms)
+
+    assert sentence in browser.get("/invite/").text
 
 
 def test_an_invitation_of_nobody_is_not_found(client: Client) -> None:

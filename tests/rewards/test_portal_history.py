@@ -7,9 +7,10 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from points.actions import adjusting, spending
-from points.models import Entry
+from points.models import Entry, Lot
 from rewards.actions import redeeming
 from rewards.models import Reward
+from rewards.portal import lines
 from rewards.portal.lines import PAGE_SIZE
 from tests.members.factories import TESTER, MemberFactory
 
@@ -191,14 +192,42 @@ def test_nobody_sees_somebody_elses_lines() -> None:
     assert other.pk != scene.member.pk
 
 
-def test_every_credit_that_is_left_is_listed_in_the_order_it_will_be_spent() -> None:
+def test_what_is_left_is_added_up_by_its_end_in_the_order_it_will_be_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = set_scene(points=300, days_ago=100)
     scene.buys("50", at=scene.now - timedelta(days=1))
     spending.spend(member=scene.member, points=100, source="till", reference="s-1", actor=TESTER, at=scene.now)
 
     response = scene.signed_in().get("/history/lots/")
 
-    assert [(lot.remaining, lot.points) for lot in response.context["lots"]] == [(200, 300), (50, 50)]
+    endings = response.context["endings"]
+    assert [[(lot.remaining, lot.points) for lot in one.lots] for one in endings] == [[(200, 300)], [(50, 50)]]
+    assert [one.points for one in endings] == [200, 50]
+
+    monkeypatch.setattr(lines, "_LOTS_LISTED", 1)
+    endings = lines.endings(member=scene.member)
+    assert [(one.points, len(one.lots), one.unlisted) for one in endings] == [(200, 1, 0), (50, 0, 1)]
+
+
+def test_returned_points_that_get_a_later_end_are_told_of_once() -> None:
+    scene = set_scene(points=300)
+    spent = spending.spend(member=scene.member, points=100, source="till", reference="s-1", actor=TESTER, at=scene.now)
+    lot = Lot.objects.get(member=scene.member, point_type__code="points")
+    assert lot.expires_at
+    spending.restore(
+        member=scene.member,
+        entry_id=spent.entry_id,
+        points=100,
+        source="till",
+        reference="r-1",
+        actor=TESTER,
+        at=lot.expires_at - timedelta(days=1),
+    )
+
+    shown = scene.signed_in().get("/history/").context["page"].lines
+
+    assert [line.change for line in shown][:2] == [100, -100]
+    assert "transfer" in {entry.kind for entry in Entry.objects.filter(member=scene.member)}
+    assert "transfer" not in {line.entry.kind for line in shown}
 
 
 def test_history_and_explanation_keep_to_their_queries(

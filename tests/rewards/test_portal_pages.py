@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 TEMPLATES = sorted((Path(settings.BASE_DIR) / "templates").glob("portal/*.html"))
 TEMPLATES += sorted((Path(settings.BASE_DIR) / "templates").glob("*.html"))
-NOT_SHOWN = {"sign_out", "redeem", "cancel_order", "choose_language"}  # answer a form, show nothing
+NOT_SHOWN = {"sign_out", "redeem", "cancel_order", "book_order", "choose_language"}  # answer a form, show nothing
 
 
 def addresses() -> tuple[Client, dict[str, str]]:

@@ -4,14 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from points.models import Balance
 from points.reports import check_books
-from rewards.actions import coupons, fulfilling, stocking
-from rewards.models import Coupon, Redemption, Reward, RewardVariant, Stock
+from rewards.actions import coupons, fulfilling, paying, stocking
+from rewards.models import Coupon, Redemption, Reward, RewardCategory, RewardVariant, Stock
 from tests.members.factories import TESTER, MemberFactory, sign_in_for
 
 from .portal_scene import Scene, set_scene
@@ -211,6 +212,129 @@ def test_a_service_shows_its_write_off_code(browser: Client, scene: Scene) -> No
     assert redemption.grouped_pickup_code not in browser.get(page.request["PATH_INFO"]).text
 
 
+def in_days(days: int) -> str:
+    """A moment as a browser's own field sends it."""
+    return f"{timezone.localtime() + timedelta(days=days):%Y-%m-%dT10:00}"
+
+
+@pytest.fixture
+def lounge(scene: Scene) -> Reward:
+    lounge = Reward.objects.get(code="service-lounge")
+    lounge.booking_places = ["North hall", "South hall"]
+    lounge.save()
+    return lounge
+
+
+def test_a_visit_is_booked_with_the_order_and_moved_on_its_page(browser: Client, scene: Scene, lounge: Reward) -> None:
+    asked = browser.post(
+        "/rewards/service-lounge/redeem/", {"reference": REFERENCE, "time": in_days(1), "place": "North hall"}
+    )
+    path = order(browser, "service-lounge", time=in_days(1), place="North hall")["Location"]
+    page = browser.get(path)
+    moved = {"reference": page.context["form"]["reference"].value(), "time": in_days(2), "place": "South hall"}
+    for _ in range(2):
+        response = browser.post(f"{path}book/", moved, follow=True)
+
+    redemption = Redemption.objects.get(member=scene.member)
+    assert "North hall" in asked.text
+    assert "10:00" in asked.text
+    assert f"{timezone.localtime(redemption.booked_for):%Y-%m-%dT%H:%M}" == in_days(2)
+    assert redemption.booked_place == "South hall"
+    assert "Your booking is kept." in response.text
+    assert redemption.changes.filter(topic="booking").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"time": in_days(-1), "place": "North hall"}, "Choose a time that is still to come."),
+        ({"time": "soon", "place": "North hall"}, "Enter a date and a time."),
+        ({"time": in_days(1), "place": "Moon"}, "Choose one of the places."),
+        ({"time": in_days(1)}, "Choose one of the places."),
+    ],
+)
+def test_a_booking_that_cannot_be_says_why_in_both_forms(
+    browser: Client, scene: Scene, lounge: Reward, given: dict[str, str], told: str
+) -> None:
+    ordering = order(browser, "service-lounge", **given)
+    path = order(browser, "service-lounge")["Location"]
+    moving = browser.post(f"{path}book/", {"reference": "f" * 32, **given})
+
+    for response in (ordering, moving):
+        assert response.status_code == 422
+        assert told in response.text
+    assert Redemption.objects.get().booked_for is None
+
+
+def test_a_visit_that_is_over_is_not_moved_and_a_missed_one_says_so(
+    browser: Client, scene: Scene, lounge: Reward
+) -> None:
+    path = order(browser, "service-lounge", time=in_days(1), place="North hall")["Location"]
+    redemption = Redemption.objects.get()
+    fulfilling.no_show(redemption=redemption, actor=TESTER, at=timezone.now() + timedelta(days=2))
+
+    late = {"reference": "f" * 32, "time": in_days(3), "place": "North hall"}
+    response = browser.post(f"{path}book/", late, follow=True)
+
+    assert "can no longer be rescheduled" in response.text
+    assert "You were expected and did not come" in response.text
+    assert "Cancel this order" not in response.text
+    assert available(scene) == 2_345
+
+
+def test_what_costs_money_too_says_so_before_and_shows_what_to_pay_after(browser: Client, scene: Scene) -> None:
+    Reward.objects.filter(code="gift-mug").update(money_minor=1_990)
+    given = {"quantity": "2", "delivery": "pick_up", **first_variant("gift-mug")}
+
+    shelf = browser.get("/rewards/?kind=gift")
+    asked = browser.post("/rewards/gift-mug/redeem/", {"reference": REFERENCE, **given})
+    path = order(browser, "gift-mug", **given)["Location"]
+    unpaid = browser.get(path)
+    redemption = Redemption.objects.get(member=scene.member)
+    paying.record_payment(
+        redemption=redemption,
+        amount_minor=3_980,
+        currency="CNY",
+        source="till",
+        reference="p-1",
+        actor=TESTER,
+        at=timezone.now(),
+    )
+    paid = browser.get(path)
+
+    assert "+ ¥19.90" in shelf.text
+    assert "¥39.80" in asked.text
+    assert "Please pay <strong>¥39.80</strong>" in unpaid.text
+    assert str(redemption.key) in unpaid.text
+    assert "Cancel this order" in unpaid.text
+    assert "Please pay" not in paid.text
+    assert "Cancel this order" not in paid.text  # the shop has the money to give back
+    browser.post(f"{path}cancel/")
+    redemption.refresh_from_db()
+    assert redemption.state == "placed"
+
+
+def test_the_shelves_of_the_catalogue_narrow_it(browser: Client) -> None:
+    kitchen = RewardCategory.objects.create(code="kitchen", name_en="Kitchen", name_zh_hans="厨房")
+    Reward.objects.filter(code="gift-mug").update(category=kitchen)
+
+    everything, shelf = browser.get("/rewards/"), browser.get("/rewards/?category=kitchen&kind=gift")
+    wrong = browser.get("/rewards/?category=nothing")
+
+    assert "?category=kitchen" in everything.text
+    assert [one.offer.reward.code for one in shelf.context["shown"]] == ["gift-mug"]
+    assert len(wrong.context["shown"]) == len(everything.context["shown"])
+
+
+def test_the_page_of_a_reward_tells_its_limits(browser: Client) -> None:
+    Reward.objects.filter(code="gift-mug").update(limit_day=1, limit_month=3)
+
+    page = browser.get("/rewards/gift-mug/")
+
+    assert "At most 1 a day" in page.text
+    assert "At most 3 a month" in page.text
+
+
 def test_an_order_can_be_cancelled_once_and_its_points_come_back(browser: Client, scene: Scene) -> None:
     path = order(browser, "gift-mug", quantity="1", delivery="pick_up", **first_variant("gift-mug"))["Location"]
     assert "Cancel this order" in browser.get(path).text
@@ -251,23 +375,28 @@ def test_a_used_or_expired_coupon_cannot_be_turned_back_into_points(browser: Cli
         at=timezone.now(),
         member=scene.member,
     )
-    Coupon.objects.filter(pk=second.pk).update(expires_at=timezone.now() - timedelta(hours=1))
+    assert second.expires_at is not None
 
-    for path in (used, ended):
-        response = browser.post(f"{path}cancel/", follow=True)
-        assert "This order can no longer be cancelled." in response.text
+    with time_machine.travel(second.expires_at + timedelta(hours=1), tick=False):
+        later = scene.signed_in()
+        for path in (used, ended):
+            response = later.post(f"{path}cancel/", follow=True)
+            assert "This order can no longer be cancelled." in response.text
 
     assert available(scene) == 12_145
 
 
 def test_coupons_are_listed_with_what_can_still_be_used_first(browser: Client, scene: Scene) -> None:
     order(browser, "coupon-1")
-    order(browser, "coupon-1", reference="f" * 32)
+    with time_machine.travel(timezone.now() + timedelta(days=60), tick=False):
+        order(scene.signed_in(), "coupon-1", reference="f" * 32)
     first, second = Coupon.objects.filter(member=scene.member).order_by("pk")
-    Coupon.objects.filter(pk=first.pk).update(expires_at=timezone.now() - timedelta(hours=1))
+    assert first.expires_at is not None
 
-    response = browser.get("/coupons/")
-    usable, expired = browser.get(f"/coupons/{second.pk}/"), browser.get(f"/coupons/{first.pk}/")
+    with time_machine.travel(first.expires_at, tick=False):
+        later = scene.signed_in()
+        response = later.get("/coupons/")
+        usable, expired = later.get(f"/coupons/{second.pk}/"), later.get(f"/coupons/{first.pk}/")
 
     assert [coupon.pk for coupon in response.context["usable"]] == [second.pk]
     assert [coupon.pk for coupon in response.context["past"]] == [first.pk]

@@ -1,6 +1,6 @@
 """Points become a coupon, a gift or a service, or nothing happens at all."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from points.actions.posting import InsufficientPoints, MemberNotActive, Referenc
 from points.calendar import end_of_day
 from points.models import Entry, Reference
 from points.reports import check_books
-from rewards import eligibility
+from rewards import eligibility, reports
 from rewards.actions import coupons, redeeming, stocking
 from rewards.actions.redeeming import Redeemed
 from rewards.models import Coupon, Redemption, Reward, Stock
@@ -196,7 +196,7 @@ def test_an_empty_stock_refuses_and_gives_the_points_back_by_never_taking_them()
 def test_stock_that_goes_between_the_look_and_the_lock_refuses_too(monkeypatch: pytest.MonkeyPatch) -> None:
     member, reward = member_with(1_000), RewardFactory.create()
     stock(reward, 0)
-    monkeypatch.setattr("rewards.reports.pieces_left", lambda rewards: {})
+    monkeypatch.setattr("rewards.reports.pieces_left", lambda rewards, at: {})
 
     with pytest.raises(eligibility.OutOfStock):
         redeem(member, reward)
@@ -245,15 +245,38 @@ def test_the_limit_counts_pieces_and_forgets_cancelled_ones() -> None:
         order(member, reward, quantity=2)
     redeeming.cancel(redemption=first, source="shop", reference="x", actor=TESTER, at=AT)
 
-    assert refused.value.facts == {"limit": 3, "had": 2}
+    assert refused.value.facts == {"limit": 3, "had": 2, "period": "lifetime"}
     assert order(member, reward, quantity=3).points == 3_000
+
+
+def test_a_limit_begins_anew_with_the_local_day_week_and_month() -> None:
+    member, reward = member_with(9_000), RewardFactory.create(limit_day=1, limit_week=2, limit_month=3)
+    sunday = AT  # 1 March 2026, 12:00 in Shanghai
+
+    def refused(at: datetime) -> tuple[str, int]:
+        with pytest.raises(eligibility.LimitReached) as error:
+            order(member, reward, at=at)
+        return error.value.facts["period"], error.value.facts["limit"]
+
+    order(member, reward, at=sunday)
+    assert refused(sunday + timedelta(hours=11, minutes=59)) == ("day", 1)
+    order(member, reward, at=sunday + timedelta(hours=12))  # Monday 00:00 there: another day, another week
+    order(member, reward, at=sunday + timedelta(days=2))
+    assert refused(sunday + timedelta(days=3)) == ("month", 3)
+    Reward.objects.filter(pk=reward.pk).update(limit_month=None)
+    reward.refresh_from_db()
+    assert refused(sunday + timedelta(days=3)) == ("week", 2)
+
+    assert order(member, reward, at=sunday + timedelta(days=8)).points == 1_000
 
 
 def test_the_limit_is_judged_again_under_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     member, reward = member_with(9_000), RewardFactory.create(per_member_limit=1)
     order(member, reward)
     # What was seen before the lock is stale: another request of the member has just committed.
-    monkeypatch.setattr(redeeming, "_refuse_ineligible", lambda order: None)
+    looks: list[dict[int, dict[str, int]]] = [{}]
+    really = reports.redeemed_before
+    monkeypatch.setattr(reports, "redeemed_before", lambda **asked: looks.pop() if looks else really(**asked))
 
     with pytest.raises(eligibility.LimitReached):
         order(member, reward)

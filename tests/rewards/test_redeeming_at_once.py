@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
@@ -9,10 +10,11 @@ from django.db import connection
 from django.db.models import Sum
 
 from config.lib.errors import DomainError
-from points.models import Balance
+from points.models import Balance, Entry
 from points.reports import check_books
-from rewards.actions import coupons, fulfilling, redeeming
-from rewards.actions.coupons import CouponUse
+from rewards.actions import coupons, fulfilling, paying, redeeming
+from rewards.actions.booking import Booking
+from rewards.actions.coupons import CouponDone
 from rewards.actions.redeeming import Redeemed
 from rewards.models import Coupon, Redemption, Stock, StockMovement
 from tests.members.factories import AT, TESTER
@@ -142,7 +144,7 @@ def test_one_use_sent_many_times_is_one_use() -> None:
         )
     )
 
-    uses = [result for result in results if isinstance(result, CouponUse)]
+    uses = [result for result in results if isinstance(result, CouponDone)]
     assert len(uses) == AT_ONCE, results
     assert sum(not use.replayed for use in uses) == 1
 
@@ -166,6 +168,104 @@ def test_an_order_is_cancelled_by_exactly_one_of_many() -> None:
     assert available(member) == 1_000
     assert Stock.objects.get().count == 1
     assert check_books() == []
+
+
+def test_one_cancellation_sent_many_times_is_one_cancellation() -> None:
+    member, reward = member_with(1_000), RewardFactory.create()
+    stock(reward, 1)
+    redemption = order(member, reward)
+
+    results = at_once(
+        lambda _n: redeeming.cancel(
+            redemption=Redemption.objects.get(pk=redemption.pk), source="shop", reference="x", actor=TESTER, at=AT
+        )
+    )
+
+    done = [result for result in results if isinstance(result, Redeemed)]
+    assert [len(done), sum(not one.replayed for one in done)] == [AT_ONCE, 1], results
+    assert (available(member), Stock.objects.get().count) == (1_000, 1)
+    assert Entry.objects.filter(kind="restoration").count() == 1
+    assert check_books() == []
+
+
+def test_an_order_is_shipped_or_cancelled_but_never_both() -> None:
+    member, reward = member_with(1_000), RewardFactory.create()
+    stock(reward, 1)
+    redemption = fulfilling.approve(redemption=order(member, reward), actor=TESTER, at=AT)
+
+    def ship_or_cancel(n: int) -> str:
+        own = Redemption.objects.get(pk=redemption.pk)
+        if n % 2:
+            fulfilling.ship(redemption=own, carrier="SF", tracking=f"SF{n}", actor=TESTER, at=AT)
+            return "shipped"
+        redeeming.cancel(redemption=own, source="shop", reference=f"x-{n}", actor=TESTER, at=AT)
+        return "cancelled"
+
+    results = at_once(ship_or_cancel)
+
+    (winner,) = [result for result in results if isinstance(result, str)]
+    redemption.refresh_from_db()
+    left = (redemption.state, available(member), Stock.objects.get().count)
+    assert left == (("shipped", 0, 0) if winner == "shipped" else ("cancelled", 1_000, 1))
+    assert check_books() == []
+
+
+def test_a_gift_comes_back_once_however_many_take_it_back() -> None:
+    member, reward = member_with(1_000), RewardFactory.create()
+    stock(reward, 1)
+    redemption = fulfilling.approve(redemption=order(member, reward), actor=TESTER, at=AT)
+    fulfilling.ship(redemption=redemption, carrier="SF", tracking="SF1", actor=TESTER, at=AT)
+
+    results = at_once(
+        lambda _n: fulfilling.return_(redemption=Redemption.objects.get(pk=redemption.pk), actor=TESTER, at=AT)
+    )
+
+    assert codes(list(results)) == ["step_refused"] * (AT_ONCE - 1)
+    assert (available(member), Stock.objects.get().count) == (1_000, 1)
+    assert Entry.objects.filter(kind="restoration").count() == 1
+    assert check_books() == []
+
+
+def test_a_service_ends_in_one_way_whoever_is_first() -> None:
+    member, soon = member_with(10_000), AT + timedelta(hours=1)
+    redemption = order(member, ServiceRewardFactory.create(), booking=Booking(soon, "North hall"))
+
+    def end(n: int) -> str:
+        own = Redemption.objects.get(pk=redemption.pk)
+        if n % 3 == 0:
+            fulfilling.no_show(redemption=own, actor=TESTER, at=soon, restore=True, reason="ill")
+        elif n % 3 == 1:
+            fulfilling.write_off(code=own.pickup_code, actor=TESTER, at=soon)
+        else:
+            redeeming.cancel(redemption=own, source="shop", reference=f"x-{n}", actor=TESTER, at=soon)
+        own.refresh_from_db()
+        return own.state
+
+    results = at_once(end)
+
+    (ended,) = [result for result in results if isinstance(result, str)]
+    assert ended in {"returned", "completed", "cancelled"}
+    assert available(member) == (0 if ended == "completed" else 10_000)
+    assert check_books() == []
+
+
+def test_an_order_is_paid_by_exactly_one_of_many_receipts() -> None:
+    redemption = order(member_with(10_000), ServiceRewardFactory.create(money_minor=500))
+
+    results = at_once(
+        lambda n: paying.record_payment(
+            redemption=Redemption.objects.get(pk=redemption.pk),
+            amount_minor=500,
+            currency="CNY",
+            source="till",
+            reference=f"receipt-{n}",
+            actor=TESTER,
+            at=AT,
+        )
+    )
+
+    assert codes(list(results)) == ["already_paid"] * (AT_ONCE - 1)
+    assert redemption.changes.filter(topic="payment").count() == 1
 
 
 def test_a_coupon_is_used_or_its_order_cancelled_but_never_both() -> None:

@@ -230,6 +230,7 @@ def serving_environment(host: str, url: str) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": settings.DATABASE_URL,
         "LAUREL_HTTPS": "false",
+        "LAUREL_WEBHOOKS_LOCAL": "true",
         "LAUREL_URL": url,
         "PROMETHEUS_MULTIPROC_DIR": str(counters),
         "PYTHONWARNINGS": "ignore",

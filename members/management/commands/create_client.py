@@ -1,4 +1,5 @@
 from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -22,13 +23,20 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scope", action="append", default=[], choices=Scope.values, help="may be given more than once"
         )
+        parser.add_argument(
+            "--expires-at",
+            type=datetime.fromisoformat,
+            help="when the key ends, such as 2027-12-31T00:00; never without it",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        expires_at: datetime | None = options["expires_at"]
         try:
             made = clients.create_client(
                 name=options["name"],
                 code=options["code"],
                 scopes=options["scope"],
+                expires_at=timezone.make_aware(expires_at) if expires_at and not expires_at.tzinfo else expires_at,
                 actor=actor.system("create_client"),
                 at=timezone.now(),
             )

@@ -11,7 +11,7 @@ from members.actions import auditing
 
 
 class Command(BaseCommand):
-    """Wrap every member's data key under the first key of LAUREL_PII_KEYS."""
+    """Wrap every member's data key, and the secrets of webhooks, under the first key of LAUREL_PII_KEYS."""
 
     help = "Wrap every member's data key under the first key of LAUREL_PII_KEYS; stop and start it as you like."
 
@@ -26,10 +26,11 @@ class Command(BaseCommand):
                 break
             total += wrapped
             self.stderr.write(_("%(total)s data keys wrapped") % {"total": total})
+        secrets = batches.rewrap_webhook_secrets()
         auditing.record(
             actor=actor.system("rotate_pii_keys"),
             action="pii_keys.rotated",
-            details={"wrapped": total},
+            details={"wrapped": total, "webhook_secrets": secrets},
             at=timezone.now(),
         )
         self.stdout.write(_("%(total)s data keys are now under the current master key.") % {"total": total})

@@ -1,4 +1,4 @@
-"""`manage.py benchmark`: what the ledger costs beside the least SQL that does the same rows, as ratios of one run."""
+"""`manage.py benchmark`: what the ledger costs beside the least that does the same, as ratios of one run."""
 
 import json
 import os
@@ -13,18 +13,18 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
+from config.benchmarks.workloads import WORKLOADS
 from points.benchmarks import harness
 from points.benchmarks.harness import Bench, Figure, NotMeasured
-from points.benchmarks.workloads import WORKLOADS
 
 
 class Command(BaseCommand):
     """Measure in a database of our own on the same server, and drop it at the end."""
 
     help = (
-        "Measures bulk award, single award and spend, the nightly expiry, the rollup and the reads, each beside "
-        "hand-written minimal SQL on the same server, in a database made for it and dropped at the end. "
-        "Prints ratios of one run."
+        "Measures bulk award, single award and spend, the nightly expiry, the rollup and the reads beside minimal "
+        "hand-written SQL, then events, balances and orders over HTTP, in a database made for it on the same server "
+        "and dropped at the end. Prints ratios of one run."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

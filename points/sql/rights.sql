@@ -1,0 +1,28 @@
+-- Who owns the functions that write, and under which settings they run. Run again after each time they are replaced:
+-- a replaced function keeps its owner and its grants, but not its settings.
+
+ALTER FUNCTION points_post(points_posting[], boolean) OWNER TO laurel_ledger;
+ALTER FUNCTION points_award(jsonb, text, text, timestamptz, text, boolean) OWNER TO laurel_ledger;
+ALTER FUNCTION points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz, text) OWNER TO laurel_ledger;
+ALTER FUNCTION points_claim(text, text, text, bigint, bytea, bigint) OWNER TO laurel_ledger;
+ALTER FUNCTION points_open_balances() OWNER TO laurel_ledger;
+ALTER FUNCTION points_open_budget() OWNER TO laurel_ledger;
+DO $$
+DECLARE
+    signature text;
+BEGIN
+    -- A function with its owner's rights looks nothing up where others can write.
+    FOREACH signature IN ARRAY ARRAY[
+        'points_post(points_posting[], boolean)', 'points_award(jsonb, text, text, timestamptz, text, boolean)',
+        'points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz, text)',
+        'points_claim(text, text, text, bigint, bytea, bigint)', 'points_open_balances()', 'points_open_budget()'
+    ] LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', signature, current_schema());
+        -- Every look-up here is by key. A plan made while the tables were empty would scan them, and a session keeps its plans.
+        EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', signature);
+        EXECUTE format('ALTER FUNCTION %s SET jit = off', signature);
+        -- A role that may only read must not write through them.
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', signature);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, session_user);
+    END LOOP;
+END $$;

@@ -1,0 +1,106 @@
+"""Refunds of purchases with what was used on them: points by the books, and the uses of coupons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from config.lib.actor import Actor
+from points.actions import claiming, refunding
+from points.actions.refunding import Refunded, RefundReason
+from points.models import COUPON_USES, Event, Operation
+from rewards.actions import coupons
+from rewards.models import Coupon, CouponUse
+
+#: Uses are given back under a source of the programme's own, so that no client's reference is in the way.
+SOURCE = "laurel"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundedPurchase:
+    """The refund, and the references of the uses of coupons that came back with it."""
+
+    refund: Refunded
+    coupons: list[str]
+
+
+@transaction.atomic
+def refund(
+    *,
+    event: Event,
+    source: str,
+    reference: str,
+    occurred_at: datetime,
+    actor: Actor,
+    at: datetime,
+    amount_minor: int | None = None,
+    items: Sequence[Mapping[str, Any]] | None = None,
+    reason: str = RefundReason.RETURN,
+) -> RefundedPurchase:
+    """Refund an event; the return that completes it gives back the coupons the event names, once.
+
+    A part gives back none, nor does a purchase of which a part was charged back: whoever disputed the payment has kept
+    the advantage. A use that was given back before stays as it is, and so does what the coupon was used for since.
+    Raises what `points.actions.refunding.refund` raises.
+    """
+    uses = lock_coupons(event=event)
+    refunded = refunding.refund(
+        event=event,
+        source=source,
+        reference=reference,
+        occurred_at=occurred_at,
+        amount_minor=amount_minor,
+        items=items,
+        reason=reason,
+        actor=actor,
+        at=at,
+    )
+    if refunded.replayed:
+        return RefundedPurchase(refunded, [use.reference for use in uses if _was_given_back(refunded, use)])
+    given_back = []
+    if uses and refunding.is_returned(event=event):
+        for use in uses:
+            if CouponUse.objects.standing().filter(pk=use.pk).exists():
+                given_back.append(use.reference)
+                coupons.rollback(
+                    code=use.coupon.code,
+                    source=SOURCE,
+                    reference=_reference(refunded, use),
+                    use=use.reference,
+                    user=use.source,
+                    actor=actor,
+                    at=at,
+                )
+    return RefundedPurchase(refunded, given_back)
+
+
+def lock_coupons(*, event: Event) -> list[CouponUse]:
+    """Lock the coupons an event names, before the member's balance, and return their uses in the order of the names.
+
+    References that are no use of a coupon by the system that sent the event are passed over.
+    """
+    named = event.attributes.get(COUPON_USES)
+    targets = {
+        use: known[0]
+        for use in (named if isinstance(named, list) else ())
+        if isinstance(use, str)
+        and (known := claiming.find(source=event.source, operation=Operation.COUPON, reference=use))
+    }
+    if not targets:
+        return []
+    locked = {each.pk for each in Coupon.objects.select_for_update().filter(pk__in=targets.values()).order_by("pk")}
+    uses = CouponUse.objects.select_related("coupon").filter(
+        coupon__in=locked, source=event.source, reference__in=targets, gives_back__isnull=True
+    )
+    return sorted(uses, key=lambda use: list(targets).index(use.reference))
+
+
+def _was_given_back(refunded: Refunded, use: CouponUse) -> bool:
+    reference = _reference(refunded, use)
+    return claiming.find(source=SOURCE, operation=coupons.ROLLBACK, reference=reference) is not None
+
+
+def _reference(refunded: Refunded, use: CouponUse) -> str:
+    return f"refund-{refunded.event_id}-{use.pk}"

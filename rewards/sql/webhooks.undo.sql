@@ -1,0 +1,14 @@
+DROP TRIGGER rewards_begin_webhooks_again ON members_webhookendpoint;
+DROP TRIGGER rewards_begin_webhooks ON members_webhookendpoint;
+DROP TRIGGER rewards_tell_coupon ON rewards_couponuse;
+DROP TRIGGER rewards_tell_completed ON rewards_redemption;
+DROP TRIGGER rewards_tell_placed ON rewards_redemption;
+DROP TRIGGER rewards_tell_changed ON members_member;
+DROP TRIGGER rewards_tell_enrolled ON members_member;
+DROP FUNCTION rewards_begin_webhooks();
+DROP FUNCTION rewards_tell_coupon();
+DROP FUNCTION rewards_tell_redemption();
+DROP FUNCTION rewards_tell_member();
+DROP FUNCTION rewards_money(bigint, text);
+DROP FUNCTION rewards_is_heard(text);
+DROP FUNCTION rewards_tell(text, bigint, jsonb, timestamptz);
