@@ -18,8 +18,9 @@ from members.models import Member
 from points.actions import adjusting, awarding, holding, refunding
 from points.actions.awarding import IncomingEvent
 from points.models import Event, EventType
+from rewards import batches
 from rewards.actions import coupons, fulfilling, redeeming
-from rewards.models import Redemption, RewardKind, RewardVariant
+from rewards.models import Coupon, CouponBatch, CouponGiving, Redemption, RewardKind, RewardVariant
 
 SOURCE = "demo"
 #: A family of five that spent 16,581.51 dollars in 245 baskets: enough for a coupon, a gift and a service.
@@ -46,6 +47,7 @@ def story() -> dict[date, Happening]:
         date(2017, 9, 9): _of_hero(lambda hero, at: _order(hero, "gift-tote", at, variant="green")),
         date(2017, 9, 10): _of_hero(lambda hero, at: _cancel(hero, "gift-tote", at)),
         date(2017, 10, 1): _of_hero(_apologise),
+        date(2017, 11, 1): _hand_out_leaflets,
         date(2017, 11, 11): _of_hero(_buy_in_app),
         date(2017, 12, 5): _of_hero(lambda hero, at: _order(hero, "coupon-1", at)),
         date(2017, 12, 14): _of_hero(lambda hero, at: _order(hero, "gift-teapot", at)),  # waits for its payment
@@ -233,6 +235,47 @@ def _apologise(hero: Member, at: datetime) -> None:
         actor=CLERK,
         at=at,
     )
+
+
+def _hand_out_leaflets(at: datetime, members: Mapping[int, Member]) -> None:
+    """Make codes for leaflets, and give one to each member of the highest tier; three leaflets come to the till."""
+    if CouponBatch.objects.exists():
+        return
+    batch = CouponBatch.objects.create(
+        name="November leaflets",
+        percent=10,
+        most_minor=2_000,
+        minimum_minor=5_000,
+        currency="CNY",
+        valid_days=90,
+        uses_per_member=1,
+        quantity=500,
+        created_by=CLERK,
+        created_at=at,
+    )
+    batches.issue_codes(batch=batch, actor=CLERK, at=at)
+    tier = members[HERO].tier
+    giving = CouponGiving.objects.create(
+        batch=batch,
+        tier=tier,
+        wanted=Member.objects.active().filter(tier=tier).count(),
+        reason="Thanks to our best customers",
+        created_by=CLERK,
+        created_at=at,
+    )
+    batches.give(giving=giving, actor=CLERK, at=at)
+    for number, coupon in enumerate(Coupon.objects.filter(batch=batch, member__isnull=False).order_by("-id")[:3]):
+        with suppress(DomainError):
+            coupons.redeem(
+                code=coupon.code,
+                amount_minor=8_800 + 4_000 * number,
+                currency="CNY",
+                source=SOURCE,
+                reference=f"leaflet-{number}",
+                member=coupon.member,
+                actor=SHOP,
+                at=at,
+            )
 
 
 def _order_by_many(at: datetime, members: Mapping[int, Member]) -> None:

@@ -120,7 +120,7 @@ class ClientChangeForm(forms.ModelForm):  # type: ignore[type-arg]
     """What may change of a client system: never its code, never its keys."""
 
     scopes = forms.MultipleChoiceField(
-        label=_("scopes"), choices=Scope, required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
+        label=_("Scopes"), choices=Scope, required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
     )
 
     class Meta:
