@@ -238,7 +238,7 @@ def _apologise(hero: Member, at: datetime) -> None:
 
 
 def _hand_out_leaflets(at: datetime, members: Mapping[int, Member]) -> None:
-    """Make codes for leaflets, and give one to each member of the highest tier; three leaflets come to the till."""
+    """Make codes for leaflets, and give one to each member of the demo member's tier; three come to the till."""
     if CouponBatch.objects.exists():
         return
     batch = CouponBatch.objects.create(
@@ -254,7 +254,7 @@ def _hand_out_leaflets(at: datetime, members: Mapping[int, Member]) -> None:
         created_at=at,
     )
     batches.issue_codes(batch=batch, actor=CLERK, at=at)
-    tier = members[HERO].tier
+    tier = Member.objects.select_related("tier").get(pk=members[HERO].pk).tier
     giving = CouponGiving.objects.create(
         batch=batch,
         tier=tier,
