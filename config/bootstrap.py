@@ -81,8 +81,15 @@ def run(argv: List[str], command: str) -> int:
             # The server's own psql, for `dbshell`, after any the machine has.
             os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), str(embedded.binaries())])
         from django.core.management import execute_from_command_line
+        from django.db import OperationalError
 
-        execute_from_command_line(argv)
+        try:
+            execute_from_command_line(argv)
+        except OperationalError as error:
+            # Without an SQLSTATE nothing was asked yet: the server is away, or refused the connection.
+            if getattr(error.__cause__, "sqlstate", "") is not None or "--traceback" in argv:
+                raise
+            raise Refusal(f"The database does not let us in: {str(error).strip()}\nLook at DATABASE_URL.") from None
     return 0
 
 

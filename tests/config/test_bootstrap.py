@@ -191,3 +191,21 @@ def test_the_launcher_parses_on_every_python_from_3_8_on() -> None:
     for name in ("manage.py", "config/bootstrap.py", "config/__init__.py"):
         path = Path(__file__).parents[2] / name
         ast.parse(path.read_text(), feature_version=(3, 8))
+
+
+def test_a_database_that_is_not_there_is_one_sentence_and_no_stack_trace() -> None:
+    address = "postgres://nobody@127.0.0.1:9/nothing"
+
+    told = subprocess.run(
+        [sys.executable, "manage.py", "check_books"],
+        cwd=bootstrap.BASE_DIR,
+        env={**os.environ, "DATABASE_URL": address},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert told.returncode == 1
+    assert "Look at DATABASE_URL" in told.stdout + told.stderr
+    assert "Traceback" not in told.stdout + told.stderr
