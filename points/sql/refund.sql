@@ -3,7 +3,8 @@
 -- What is kept of an award of P points after refunds of R out of A is floor(P × (A − R) / A), R counted over all refunds
 -- so far. That depends on the sum alone, so any split of refunds, in any order, ends at the same books: each refund makes
 -- up the difference between what is due by now and what earlier ones have moved, whatever happened between them. Points
--- that expired unused before the refund are not asked for again.
+-- that expired unused before the refund are not asked for again. A multiplier's bonus counts the base points it
+-- multiplied for A, and what is kept of them for A − R.
 
 -- Of a rule's basis in an event, how much a refund of this amount or these items takes. A refund without items counts in
 -- proportion, so line items are measured in their share times the amount: whole numbers, whose sums are exact.
@@ -43,6 +44,9 @@ DECLARE
     share_now numeric;
     share_total numeric;
     target bigint;
+    base_type bigint;
+    base_points numeric;
+    base_kept numeric;
     moved bigint;
     spared bigint;
     due bigint;
@@ -133,26 +137,44 @@ BEGIN
         END IF;
     END LOOP;
 
+    -- Base awards before multipliers: a bonus goes with the points it multiplied, whatever its own rule's basis.
     FOR award IN
-        SELECT e.*, r.amount_basis, r.categories::text[] AS categories FROM points_entry e
-        LEFT JOIN points_earningrule r ON r.id = e.rule_id
+        SELECT e.*, r.amount_basis, r.categories::text[] AS categories, r.award_kind = 'multiplier' AS multiplies, r.is_base
+        FROM points_entry e LEFT JOIN points_earningrule r ON r.id = e.rule_id
         WHERE e.member_id = of_member AND e.source = original.source AND e.kind = 'accrual'
             AND e.reference = original.reference AND e.event_id = of_event
-        ORDER BY e.seq
+        ORDER BY e.point_type_id, multiplies, e.seq
     LOOP
         place := place + 1;
+        IF award.point_type_id IS DISTINCT FROM base_type THEN
+            base_type := award.point_type_id; base_points := 0; base_kept := 0;
+        END IF;
         SELECT coalesce(max(s.total), 0), coalesce(sum(s.taken), 0) INTO share_total, share_now
         FROM points_event f
         CROSS JOIN LATERAL points_refund_share(
             award.amount_basis, award.categories, original.items, original.amount_minor, f.amount_minor, f.items) s
         WHERE f.member_id = of_member AND f.refund_of = of_event;
         target := CASE WHEN full_refund THEN award.points
+            WHEN award.multiplies AND base_points > 0 THEN award.points - div(award.points * base_kept, base_points)
             WHEN share_total > 0 THEN award.points - div(award.points * greatest(0, share_total - share_now), share_total)
             ELSE 0 END;
-        SELECT coalesce(sum(d.points), 0)::bigint INTO spared
-        FROM points_lot l JOIN points_draw d ON d.member_id = l.member_id AND d.lot_id = l.id
-        JOIN points_entry x ON x.member_id = d.member_id AND x.id = d.entry_id AND x.kind = 'expiry'
-        WHERE l.member_id = of_member AND l.entry_id = award.id;
+        IF award.is_base AND NOT award.multiplies THEN
+            base_points := base_points + award.points; base_kept := base_kept + award.points - target;
+        END IF;
+        -- Also what expired in a lot that a restoration made, in the share that came from the award's own.
+        WITH RECURSIVE kept_in AS (
+            SELECT l.id, 1::numeric AS share FROM points_lot l WHERE l.member_id = of_member AND l.entry_id = award.id
+            UNION ALL
+            SELECT l.id, k.share * d.points / l.points
+            FROM kept_in k
+            JOIN points_draw d ON d.member_id = of_member AND d.lot_id = k.id
+            JOIN points_entry o ON o.member_id = d.member_id AND o.id = d.entry_id AND o.kind = 'transfer'
+            JOIN points_entry i ON i.member_id = o.member_id AND i.corrects = o.corrects AND i.from_account = 'transfer'
+            JOIN points_lot l ON l.member_id = i.member_id AND l.entry_id = i.id
+        )
+        SELECT floor(round(coalesce(sum(d.points * k.share), 0), 6))::bigint INTO spared
+        FROM kept_in k JOIN points_draw d ON d.member_id = of_member AND d.lot_id = k.id
+        JOIN points_entry x ON x.member_id = d.member_id AND x.id = d.entry_id AND x.kind = 'expiry';
         -- What a clamp could not take is asked for again by the next part, or the parts would take less than the whole.
         SELECT coalesce(sum(e.points), 0)::bigint INTO moved FROM points_entry e
         WHERE e.member_id = of_member AND e.corrects = award.id AND e.kind = 'clawback';

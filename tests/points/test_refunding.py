@@ -213,6 +213,40 @@ def test_points_that_expired_unused_are_not_asked_for_again(member: Member) -> N
     assert accounts(member) == {"issued": 90, "expired": 90}
 
 
+def test_points_that_a_restoration_moved_before_they_expired_unused_are_not_asked_for_again(member: Member) -> None:
+    RuleFactory.create(channels=["ends"], expiry_policy="days", expiry_value=10)
+    bought, other = buy(member, 100, channel="ends"), buy(member, 10)
+    spend(member, 50, event_id=other.pk)
+    refund(other)
+    assert [left for left, _ends in lots(member)] == [50, 50]  # what was not spent keeps its end
+    night(date(2026, 4, 20))
+    assert accounts(member) == {"issued": 100, "expired": 100}
+
+    refund(bought, at=local(2026, 4, 21, 9))
+
+    assert accounts(member) == {"issued": 100, "expired": 100}
+
+
+def test_of_points_that_a_restoration_put_together_each_purchase_is_spared_its_share(member: Member) -> None:
+    RuleFactory.create(channels=["sooner"], expiry_policy="days", expiry_value=9)
+    RuleFactory.create(channels=["later"], expiry_policy="days", expiry_value=10)
+    few, many = buy(member, 40, channel="sooner"), buy(member, 100, channel="later")
+    first, second = buy(member, 1), buy(member, 1)
+    spend(member, 10, event_id=first.pk)
+    spend(member, 90, event_id=second.pk)
+    refund(first)
+    refund(second, at=AT + timedelta(days=2))  # 30 of the few and 60 of the many, to one lot
+    assert [left for left, _ends in lots(member)] == [40, 10, 90]
+    spend(member, 50 + 45)
+    night(date(2026, 4, 20))
+    assert accounts(member) == {"issued": 140, "redeemed": 95, "expired": 45}
+
+    refund(few, at=local(2026, 4, 21, 9))
+    assert accounts(member) == {"issued": 115, "owed": 40 - 15, "redeemed": 95, "expired": 45}
+    refund(many, at=local(2026, 4, 21, 9))
+    assert accounts(member) == {"issued": 45, "owed": 25 + 100 - 30, "redeemed": 95, "expired": 45}
+
+
 def test_points_that_were_spent_before_the_rest_expired_are_owed(member: Member) -> None:
     RuleFactory.create(expiry_policy="days", expiry_value=0)
     bought = buy(member, 100)
@@ -431,6 +465,34 @@ def test_an_item_gives_back_what_its_own_rule_earned(member: Member) -> None:
     assert accounts(member) == {}
 
 
+def test_a_multiplied_bonus_goes_with_the_items_that_earned_it(member: Member) -> None:
+    RuleFactory.create(code="food", categories=["FOOD"], amount_basis="items")
+    multiplier("2", code="double")
+    bought, other = buy(member, 90, items=BASKET), buy(member, 90, items=BASKET)
+    assert balance(member).available == 2 * (60 + 60)
+
+    refund(bought, items=[{"sku": "2", "category": "TOYS", "amount_minor": 3_000}])
+    assert balance(member).available == 2 * (60 + 60)
+    refund(other, items=[{"sku": "1", "category": "FOOD", "amount_minor": 3_000}])
+    assert balance(member).available == 60 + 60 + 30 + 30
+    refund(other, items=[{"sku": "1", "category": "FOOD", "amount_minor": 3_000}])
+    assert balance(member).available == 60 + 60
+    refund(other)
+    assert balance(member).available == 60 + 60
+
+
+def test_a_bonus_goes_with_the_base_points_of_its_own_kind(member: Member) -> None:
+    RuleFactory.create(code="food", categories=["FOOD"], amount_basis="items")
+    RuleFactory.create(code="growth", point_type=growth())
+    multiplier("2", code="double")
+    multiplier("3", code="treble", point_type=growth())
+    bought = buy(member, 90, items=BASKET)
+
+    refund(bought, items=[{"sku": "2", "category": "TOYS", "amount_minor": 3_000}])
+
+    assert (balance(member).available, balance(member, "growth").available) == (120, 180)
+
+
 # ---- any split, in any order ----
 
 
@@ -454,7 +516,8 @@ def test_any_split_in_any_order_ends_at_the_same_books(data: st.DataObject) -> N
     with transaction.atomic():
         PointType.objects.update(clawback_policy=policy)
         RuleFactory.create(code="base", per_minor=data.draw(st.sampled_from([1, 7, 100])))
-        RuleFactory.create(code="food", categories=["FOOD"], amount_basis="items", per_minor=1, is_base=False)
+        food_is_base = data.draw(st.booleans(), label="food is base")
+        RuleFactory.create(code="food", categories=["FOOD"], amount_basis="items", per_minor=1, is_base=food_is_base)
         multiplier("2.5", code="more")
         fixed_rule(31, code="fixed", is_base=False, pending_days=data.draw(st.integers(0, 1)))
         who = new_member()
@@ -506,9 +569,8 @@ def test_parts_between_other_bookings_end_at_the_same_books_in_any_order(data: s
     PointTypeFactory.create()  # stays, because its id is remembered
     with transaction.atomic():
         RuleFactory.create(code="base", channels=["shop"], per_minor=7)
-        RuleFactory.create(
-            code="food", channels=["shop"], categories=["FOOD"], amount_basis="items", per_minor=3, is_base=False
-        )
+        RuleFactory.create(code="food", channels=["shop"], categories=["FOOD"], amount_basis="items", per_minor=3)
+        multiplier("1.7", code="more", channels=["shop"])
         fixed_rule(31, code="fixed", channels=["shop"], is_base=False, pending_days=1)
         RuleFactory.create(code="other", channels=["other"])
         ends = []
@@ -619,7 +681,8 @@ def test_items_and_amounts_in_any_order_end_at_the_same_books(
     PointTypeFactory.create()  # stays, because its id is remembered
     with transaction.atomic():
         RuleFactory.create(code="base", per_minor=7)
-        RuleFactory.create(code="food", categories=["FOOD"], amount_basis="items", per_minor=3, is_base=False)
+        RuleFactory.create(code="food", categories=["FOOD"], amount_basis="items", per_minor=3)
+        multiplier("1.7", code="more")
         who = new_member()
         items = [
             {"sku": "1", "category": "FOOD", "amount_minor": food},
