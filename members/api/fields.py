@@ -33,12 +33,15 @@ class Unreadable(Exception):
 
 
 def read_moment(value: Any) -> datetime:
-    """Read an RFC 3339 time; one without an offset is refused, for nobody knows when it was."""
+    """Read an RFC 3339 time; one without an offset is refused, for nobody knows when it was.
+
+    It is given in UTC: PostgreSQL knows no offset of 16 hours or more, and one moment is one value however it came.
+    """
     if isinstance(value, str) and _MOMENT.fullmatch(value):
         try:
             read = datetime.fromisoformat(value.upper())
             if _EARLIEST <= read < _LATEST:
-                return read
+                return read.astimezone(UTC)
         except (ValueError, OverflowError):
             pass
     elif isinstance(value, str) and _NAIVE.fullmatch(value):

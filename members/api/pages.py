@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
 from django.db.models import Q
@@ -160,7 +160,7 @@ def _read_word(word: Any) -> Any:
     moment = datetime.fromisoformat(word)
     if moment.tzinfo is None:
         raise ValueError(word)
-    return moment
+    return moment.astimezone(UTC)  # PostgreSQL knows no offset of 16 hours or more
 
 
 def _unreadable() -> ValidationError:

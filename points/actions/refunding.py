@@ -129,8 +129,10 @@ def refund(
             raise RefundItemsInvalid(line=line, problem=problem)
     # A return says nothing, as refunds did before there were reasons: their references must still be theirs.
     why = {} if reason == RefundReason.RETURN else {"reason": reason}
+    # One moment is one content, whatever offset it came with: written by the programme's clock, as it was mostly sent.
+    moment = timezone.localtime(occurred_at)
     digest = claiming.digest_of(
-        event=event.pk, occurred_at=occurred_at, amount=amount_minor, items=list(items) if items else None, **why
+        event=event.pk, occurred_at=moment, amount=amount_minor, items=list(items) if items else None, **why
     )
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(

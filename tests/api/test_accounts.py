@@ -49,7 +49,16 @@ def test_a_balance_and_its_lots_tell_the_last_day_of_what_expires(till: Caller, 
     ]
 
 
-@pytest.mark.parametrize("at", ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00%2B08:00", "2020-01-01T00:00:00+08:00"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "2020-01-01T00:00:00Z",
+        "2020-01-01T00:00:00%2B08:00",
+        "2020-01-01T00:00:00+08:00",
+        "2020-01-01T23:59:00%2B23:59",
+        "2020-01-01T00:00:00-23:59",
+    ],
+)
 def test_a_balance_of_the_past_is_what_the_books_said_then(till: Caller, rich: Member, at: str) -> None:
     past = till.get(f"members/{rich.number}/balance/?at={at}")
     future = till.get(f"members/{rich.number}/balance/?at=2098-01-01T00:00:00Z")

@@ -169,6 +169,19 @@ def test_pieces_of_a_line_cost_the_line_to_the_cent(till: Caller, alice: Member)
     assert [answer.status for answer in again] == [200, 200, 200]
 
 
+def test_a_refund_sent_again_with_its_time_in_another_offset_is_the_same(till: Caller, alice: Member) -> None:
+    till.post("events/", purchase(alice, "bill", "100.00"))
+
+    first = back(till, "r-1", money=yuan("40.00"))
+    again = [
+        back(till, "r-1", money=yuan("40.00"), occurred_at=moment)
+        for moment in ("2026-03-01T04:00:00Z", "2026-03-02T03:59:00+23:59")
+    ]
+
+    assert first.status == 201, first.text
+    assert [(answer.status, answer.body) for answer in again] == [(200, first.body)] * 2
+
+
 # ---- refusals ----
 
 TOO_MUCH = [{"sku": "tea", "quantity": 4}]
