@@ -333,7 +333,8 @@ CALLS: dict[str, Call] = {
         _HOLD | {"status": "captured", "captured": 300},
         {"reference": "capture-1", "points": 300, "event": "bill-1"},
         _USED_BEFORE
-        | {"hold_closed": {"status": "voided"}, "hold_exceeded": {"held": 500, "needed": 600}, "unknown_event": {}},
+        | {"hold_closed": {"status": "voided"}, "hold_exceeded": {"held": 500, "needed": 600}, "unknown_event": {}}
+        | {"event_refunded": {}},
     ),
     "void_hold": Call(
         _HOLD | {"status": "voided"}, {"reference": "void-1"}, _USED_BEFORE | {"hold_closed": {"status": "captured"}}

@@ -10,11 +10,21 @@ from django.utils.translation import gettext_lazy as _
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from members.models import Member
-from points.actions import catalogue, claiming
+from points.actions import catalogue, claiming, refunding
 from points.actions.posting import InsufficientPoints, PointsOutOfRange, Posting, ReferenceConflict, post
-from points.models import Hold, HoldStatus, Operation
+from points.models import Event, Hold, HoldStatus, Operation
 
-__all__ = ["Held", "HoldClosed", "HoldExceeded", "InsufficientPoints", "ReferenceConflict", "capture", "hold", "void"]
+__all__ = [
+    "EventRefunded",
+    "Held",
+    "HoldClosed",
+    "HoldExceeded",
+    "InsufficientPoints",
+    "ReferenceConflict",
+    "capture",
+    "hold",
+    "void",
+]
 
 LONGEST = timedelta(days=30)
 
@@ -32,6 +42,13 @@ class HoldExceeded(DomainError):
 
     code = "hold_exceeded"
     message = _("points: %(held)s are held and %(needed)s were to be captured.")
+
+
+class EventRefunded(DomainError):
+    """Points were to be spent on a purchase of which nothing is left, so that no refund could give them back."""
+
+    code = "event_refunded"
+    message = _("event: it is refunded in full already; points cannot be spent on it.")
 
 
 class HoldTooLong(DomainError):
@@ -126,8 +143,8 @@ def capture(
 ) -> Held:
     """Spend held points before their time is over; a partial capture releases the rest to its lots.
 
-    Points captured for an event come back when the event is refunded.
-    Raises PointsOutOfRange, HoldExceeded, HoldClosed, ReferenceConflict.
+    Points captured for an event come back when the event is refunded; what was refunded of it before counts with the
+    next part. Raises PointsOutOfRange, HoldExceeded, HoldClosed, EventRefunded, ReferenceConflict.
     """
     wanted = hold.points if points is None else points
     if wanted < 1:
@@ -136,6 +153,11 @@ def capture(
         raise HoldExceeded(held=hold.points, needed=wanted)
 
     def write(current: Hold) -> None:
+        if event_id is not None:
+            event = Event.objects.get(member_id=current.member_id, pk=event_id)
+            refunding.lock(event=event)
+            if refunding.is_refunded(event=event):
+                raise EventRefunded
         post(_from_held(current, "redemption", "redeemed", wanted, source, reference, actor, at, event_id, note))
         if wanted < current.points:
             rest = current.points - wanted

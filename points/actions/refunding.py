@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Sum
+from django.db.models import Count, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +21,7 @@ from points.actions.awarding import FUTURE_TOLERANCE, item_problem
 from points.actions.posting import ReferenceConflict
 from points.actions.spending import RESTORATION_GRACE
 from points.calendar import end_of_day
-from points.models import Entry, Event
+from points.models import Balance, Entry, Event
 
 
 class RefundReason(models.TextChoices):
@@ -164,14 +164,24 @@ def refund(
     return Refunded(event_id, entries, replayed=status == "replayed")
 
 
+def lock(*, event: Event) -> None:
+    """Let nobody refund the member's purchases meanwhile; what the books lock first anyway."""
+    list(Balance.objects.select_for_update().filter(member=event.member_id).order_by("point_type_id").values("pk"))
+
+
+def is_refunded(*, event: Event) -> bool:
+    """Whether nothing is left of an event."""
+    refunds = Event.objects.filter(member_id=event.member_id, refund_of=event.pk)
+    told = refunds.aggregate(count=Count("pk"), sum=Sum("amount_minor"))
+    return told["count"] > 0 and (event.amount_minor is None or (told["sum"] or 0) >= event.amount_minor)
+
+
 def is_returned(*, event: Event) -> bool:
     """Whether the whole of an event was taken back by returns; a part that was charged back is no return."""
     refunds = Event.objects.filter(member_id=event.member_id, refund_of=event.pk)
     told = refunds.values_list("attributes", flat=True)
-    if not told or any(attributes.get("reason", RefundReason.RETURN) != RefundReason.RETURN for attributes in told):
-        return False
-    refunded = refunds.aggregate(sum=Sum("amount_minor"))["sum"]
-    return event.amount_minor is None or (refunded or 0) >= event.amount_minor
+    by_returns = all(attributes.get("reason", RefundReason.RETURN) == RefundReason.RETURN for attributes in told)
+    return by_returns and is_refunded(event=event)
 
 
 def _refusal(code: str, reference: str, event: Event, total: int | None, before: int | None) -> DomainError:

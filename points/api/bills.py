@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config.lib import money
 from config.lib.errors import DomainError
-from points.models import Balance, Event
+from points.models import Event
 
 
 class UnknownItem(DomainError):
@@ -127,11 +127,6 @@ class _Bill:
 
     def _shown(self, minor: int) -> str:
         return f"{money.to_decimal_string(minor, self.currency)} {self.currency}"
-
-
-def lock(event: Event) -> None:
-    """Let one refund at a time look at what is left of a member's bills; what the books lock first anyway."""
-    list(Balance.objects.select_for_update().filter(member=event.member_id).order_by("point_type_id").values("pk"))
 
 
 def hold_to_bill(

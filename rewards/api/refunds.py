@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from members.api.base import ApiView, Body, first_or_again
 from members.api.fields import MomentField, MoneyField, ReferenceField
 from members.models import Scope
+from points.actions import refunding as points_refunding
 from points.actions.refunding import RefundCurrency, RefundOfRefund, RefundReason, UnknownEvent
 from points.api import bills
 from points.api.answers import EntryAnswer, show_entries
@@ -70,7 +71,7 @@ class RefundsView(ApiView):
             refunding.lock_coupons(event=event)
             items = None
             if "items" in body:
-                bills.lock(event)
+                points_refunding.lock(event=event)
                 told = cast(dict[str, Any], request.data)["items"]
                 items = _lines_of(event, told, self.caller.source, body["reference"])
             refunded = refunding.refund(

@@ -167,6 +167,36 @@ def test_points_captured_for_an_event_come_back_with_its_refund(till: Caller, ri
     assert not reports.check_books()
 
 
+def test_nothing_is_captured_for_a_purchase_of_which_nothing_is_left(till: Caller, rich: Member) -> None:
+    till.post("events/", purchase(rich, "bill", "50.00"))
+    before, after = hold(till, rich, "h-1"), hold(till, rich, "h-2")
+    first = till.post(f"holds/{before['id']}/capture/", {"reference": "c-1", "points": 40, "event": "bill"})
+    till.post("events/bill/refunds/", {"reference": "r-1", "occurred_at": NOON})
+    assert available(rich) == (900, 100, 0)
+
+    again = till.post(f"holds/{before['id']}/capture/", {"reference": "c-1", "points": 40, "event": "bill"})
+    refused = till.post(f"holds/{after['id']}/capture/", {"reference": "c-2", "event": "bill"})
+
+    assert (again.status, again.body) == (200, first.body)
+    assert refused.is_problem
+    assert (refused.status, refused.body["code"]) == (422, "event_refunded")
+    assert available(rich) == (900, 100, 0)
+    elsewhere = till.post(f"holds/{after['id']}/capture/", {"reference": "c-2"})
+    assert (elsewhere.status, available(rich)) == (201, (900, 0, 100))
+
+
+def test_an_event_without_money_is_paid_for_until_it_is_refunded(till: Caller, rich: Member) -> None:
+    till.post("events/", {**purchase(rich, "review"), "type": "review", "money": None})
+    first, second = hold(till, rich, "h-1"), hold(till, rich, "h-2")
+
+    captured = till.post(f"holds/{first['id']}/capture/", {"reference": "c-1", "event": "review"})
+    till.post("events/review/refunds/", {"reference": "r-1", "occurred_at": NOON})
+    refused = till.post(f"holds/{second['id']}/capture/", {"reference": "c-2", "event": "review"})
+
+    assert (captured.status, refused.status, refused.body["code"]) == (201, 422, "event_refunded")
+    assert available(rich) == (900, 100, 0)
+
+
 def test_points_are_captured_only_for_an_event_of_this_client_and_member(
     till: Caller, shop: Caller, rich: Member
 ) -> None:
