@@ -9,7 +9,9 @@ from django.utils.translation import gettext_lazy as _
 
 from config.lib import money
 from config.lib.errors import DomainError
-from points.models import Event
+from points.actions import claiming
+from points.actions.posting import ReferenceConflict
+from points.models import Event, Operation
 
 
 class UnknownItem(DomainError):
@@ -42,11 +44,15 @@ class LineWithoutAmount(DomainError):
 
 @dataclass(slots=True)
 class _Sold:
-    """All lines of a bill with the same thing in the same category; the amount is None where none was told."""
+    """All lines of a bill with the same thing in the same category; the amount is None where none was told.
+
+    The amount is what the lines say; less was paid for them where a discount was given on the whole bill.
+    """
 
     category: str
     pieces: Fraction = Fraction(0)
     amount: int | None = None
+    paid: int = 0
     refunded: int = 0
     returned: Fraction = Fraction(0)
 
@@ -57,16 +63,29 @@ class _Sold:
 
     def left(self) -> int | None:
         """How much can still be refunded, where the bill gives an amount."""
-        return None if self.amount is None else max(0, self.amount - self.refunded)
+        return None if self.amount is None else max(0, self.paid - self.refunded)
+
+    def has_left(self) -> bool:
+        """Whether something of it can still go back: of the money, and of the pieces where they were counted."""
+        return self.left() != 0 and (not self.pieces or self.returned < self.pieces)
 
     def price(self, pieces: Fraction | None) -> int:
         """What some pieces cost beside those that went back: so counted that all of them cost the whole.
 
-        Of three pieces for 10.00 the first two cost 3.33 each and the last one 3.34. Without pieces: what is left.
+        Of three pieces for 10.00 the first two cost 3.33 each and the last one 3.34. Without pieces: what is left, and
+        never more than that.
         """
+        left = self.left() or 0
         if pieces is None or not self.pieces:
-            return self.left() or 0
-        return max(0, int((self.amount or 0) * (self.returned + pieces) / self.pieces) - self.refunded)
+            return left
+        return min(left, self._cost(self.returned + pieces) - self._cost(self.returned))
+
+    def gross(self, refunded: int) -> int:
+        """What the lines say of so much of what was paid for them: rules on line items count that."""
+        return (self.amount or 0) * refunded // self.paid if self.paid else 0
+
+    def _cost(self, pieces: Fraction) -> int:
+        return int(self.paid * pieces / self.pieces)
 
 
 @dataclass(slots=True)
@@ -84,15 +103,26 @@ class _Bill:
             same.append(entry := _Sold(category))
         entry.add(line)
 
+    def share(self, paid: int | None) -> None:
+        """Share out what was paid, where that is less than the lines add up to: so that the shares make the whole."""
+        priced = [one for same in self.sold.values() for one in same]
+        total = sum(one.amount or 0 for one in priced)
+        rate = Fraction(paid, total) if paid and paid < total else Fraction(1)
+        before = 0
+        for one in priced:
+            after = before + (one.amount or 0)
+            one.paid = int(after * rate) - int(before * rate)
+            before = after
+
     def find(self, sku: str, category: str) -> _Sold:
-        """Return what was sold; without a category the first one."""
+        """Return what was sold; without a category the first of which something is left."""
         same = self.sold.get(sku)
         if not same:
             raise UnknownItem(sku=sku)
-        for one in same:
-            if category in ("", one.category):
-                return one
-        raise CategoryMismatch(sku=sku, category=category, sold=same[0].category)
+        fitting = [one for one in same if category in ("", one.category)]
+        if not fitting:
+            raise CategoryMismatch(sku=sku, category=category, sold=same[0].category)
+        return next((one for one in fitting if one.has_left()), fitting[0])
 
     def take(self, line: Mapping[str, Any], quantity: float | None) -> dict[str, Any]:
         """Return a refunded line with category, amount and, where they are known, pieces; remember what it takes."""
@@ -109,12 +139,14 @@ class _Bill:
             if pieces is None:
                 pieces, quantity = unsold, _number(unsold)
         left = sold.left()
-        if left is not None and (amount > left or (amount == 0 and left == 0 and sold.amount)):
-            raise RefundExceedsLine(sku=sku, left=self._shown(left), wanted=self._shown(amount or sold.amount or 0))
-        sold.refunded += amount
-        sold.returned += pieces or 0
+        if left is not None and (amount > left or (amount == 0 and left == 0 and sold.paid)):
+            raise RefundExceedsLine(sku=sku, left=self._shown(left), wanted=self._shown(amount or sold.paid))
         told = {name: value for name, value in line.items() if name != "quantity"}
         known = {} if quantity is None else {"quantity": quantity}
+        if sold.paid != (sold.amount or 0):
+            known["gross_minor"] = sold.gross(sold.refunded + amount) - sold.gross(sold.refunded)
+        sold.refunded += amount
+        sold.returned += pieces or 0
         return {**told, "category": sold.category, **known, "amount_minor": amount}
 
     def give_back(self, line: Mapping[str, Any]) -> None:
@@ -139,18 +171,26 @@ def hold_to_bill(
 ) -> list[dict[str, Any]]:
     """Return refunded lines as the bill knows them. A refund that is sent again sees what it saw the first time.
 
-    Raises UnknownItem, CategoryMismatch, RefundExceedsLine, LineWithoutAmount.
+    Raises UnknownItem, CategoryMismatch, RefundExceedsLine, LineWithoutAmount; of these none, but ReferenceConflict,
+    where the reference was used before.
     """
     bill = _Bill(event.currency)
     for sold in event.items or ():
         bill.add(sold)
-    refunds = Event.objects.filter(member_id=event.member_id, refund_of=event.pk)
-    own = refunds.filter(source=source, reference=reference).values_list("pk", flat=True).first()
-    earlier = refunds if own is None else refunds.filter(pk__lt=own)
+    bill.share(event.amount_minor)
+    known = claiming.find(source=source, operation=Operation.REFUND, reference=reference)
+    earlier = Event.objects.filter(member_id=event.member_id, refund_of=event.pk)
+    if known:
+        earlier = earlier.filter(pk__lt=known[0])
     for items in earlier.order_by("pk").values_list("items", flat=True):
         for gone in items or ():
             bill.give_back(gone)
-    return [bill.take(line, quantity) for line, quantity in zip(lines, quantities, strict=True)]
+    try:
+        return [bill.take(line, quantity) for line, quantity in zip(lines, quantities, strict=True)]
+    except DomainError as refusal:
+        if known:
+            raise ReferenceConflict(reference=reference) from refusal
+        raise
 
 
 def _pieces(line: Mapping[str, Any]) -> Fraction:

@@ -10,7 +10,7 @@ from django.db import migrations, models
 from config.lib.sql import run_sql
 
 #: The functions as they are now; see 0004_functions_again.
-DIGEST = "4755c9398477e3d0435853965ba56d17e3390279742871b88c460396e9218686"
+DIGEST = "08b8d914f0b95c08147a9d2ed100bd43609a7e82cd29f569970151b0c2d05557"
 
 #: A function is known by its arguments: with one more it is another one, and the old one would stay beside it.
 OLD_REFUND = "points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz)"

@@ -7,7 +7,8 @@
 -- multiplied for A, and what is kept of them for A − R.
 
 -- Of a rule's basis in an event, how much a refund of this amount or these items takes. A refund without items counts in
--- proportion, so line items are measured in their share times the amount: whole numbers, whose sums are exact.
+-- proportion, so line items are measured in their share times the amount: whole numbers, whose sums are exact. Of a bill
+-- with a discount on the whole, refunded lines also tell what they were before it (gross_minor), as its own lines do.
 CREATE OR REPLACE FUNCTION points_refund_share(
     basis text, wanted text[], event_items jsonb, event_amount bigint, refund_amount bigint, refund_items jsonb,
     OUT total numeric, OUT taken numeric
@@ -18,7 +19,8 @@ BEGIN
         SELECT coalesce(sum((item ->> 'amount_minor')::bigint), 0) INTO total FROM jsonb_array_elements(event_items) AS item
         WHERE cardinality(wanted) = 0 OR item ->> 'category' = ANY (wanted);
         IF refund_items IS NOT NULL THEN
-            SELECT coalesce(sum((item ->> 'amount_minor')::bigint), 0) INTO taken FROM jsonb_array_elements(refund_items) AS item
+            SELECT coalesce(sum(coalesce(item ->> 'gross_minor', item ->> 'amount_minor')::bigint), 0) INTO taken
+            FROM jsonb_array_elements(refund_items) AS item
             WHERE cardinality(wanted) = 0 OR item ->> 'category' = ANY (wanted);
         ELSE
             taken := NULL;

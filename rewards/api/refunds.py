@@ -62,7 +62,8 @@ class RefundsView(ApiView):
     def post(self, request: Request, reference: str) -> Response:
         """Take back what the refunded part of an event earned, and give back what was spent on it.
 
-        Lines are held to the bill: its category, and of each thing no more than was sold, less earlier refunds.
+        Lines are held to the bill: its category, and of each thing no more than was sold, less earlier refunds. With a
+        discount on the whole bill a line is worth its share of what was paid.
         With the return that completes the refund the coupons named by the event can be used again.
         """
         event = _get_event(self.caller.source, reference)

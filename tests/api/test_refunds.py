@@ -182,6 +182,33 @@ def test_a_refund_sent_again_with_its_time_in_another_offset_is_the_same(till: C
     assert [(answer.status, answer.body) for answer in again] == [(200, first.body)] * 2
 
 
+def test_lines_of_a_discounted_purchase_come_back_one_by_one(till: Caller, alice: Member) -> None:
+    till.post("events/", purchase(alice, "bill", "80.00", items=BILL))
+
+    answers = [back(till, f"r-{sku}", items=[{"sku": sku}]) for sku in ("mug", "tea")]
+    again = back(till, "r-mug", items=[{"sku": "mug"}])
+
+    assert [answer.status for answer in answers] == [201, 201]
+    assert [answer.body["entries"][0]["points"] for answer in answers] == [72, 8]
+    assert available(alice) == 0
+    assert (again.status, again.body) == (200, answers[0].body)
+
+
+@pytest.mark.parametrize(("event", "lines"), [("other", [{"sku": "tea"}]), ("bill", [{"sku": "tea", "quantity": 4}])])
+def test_a_used_reference_is_a_conflict_whatever_is_left_of_the_bill(
+    till: Caller, alice: Member, event: str, lines: list[dict[str, Any]]
+) -> None:
+    for bill in ("bill", "other"):
+        till.post("events/", purchase(alice, bill, "100.00", items=BILL))
+    back(till, "r-1", items=[{"sku": "mug"}])
+    back(till, "r-2", "other", items=[{"sku": "tea"}])
+
+    answer = back(till, "r-1", event, items=lines)
+
+    assert answer.is_problem
+    assert (answer.status, answer.body["code"]) == (409, "reference_conflict")
+
+
 # ---- refusals ----
 
 TOO_MUCH = [{"sku": "tea", "quantity": 4}]
