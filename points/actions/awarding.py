@@ -282,22 +282,34 @@ def _award(bodies: list[dict[str, Any]], source: str, actor: Actor, at: datetime
 
 
 def _first_answers(event_ids: list[int]) -> dict[int, list[Award]]:
-    """What replayed events gave the first time, from the books."""
+    """What replayed events gave the first time, from the books.
+
+    Where a restoration has prolonged a lot since, its first end is worked out again as the award did it.
+    """
     if not event_ids:
         return {}
     answers: dict[int, list[Award]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT v.id, t.code, e.rule_id, e.points, e.id, e.to_account = 'pending', to_jsonb(l.expires_at) #>> '{}'
+            SELECT v.id, t.code, e.rule_id, e.points, e.id, e.to_account = 'pending', to_jsonb(
+                CASE WHEN l.expires_at > told.ends_at AND EXISTS (
+                    SELECT FROM points_draw d JOIN points_entry x ON x.member_id = d.member_id AND x.id = d.entry_id
+                    WHERE d.member_id = l.member_id AND d.lot_id = l.id AND x.kind = 'restoration'
+                ) THEN told.ends_at ELSE l.expires_at END) #>> '{}'
             FROM points_event v
             JOIN points_entry e ON e.member_id = v.member_id AND e.source = v.source AND e.kind = 'accrual'
                 AND e.reference = v.reference
             JOIN points_lot l ON l.member_id = e.member_id AND l.entry_id = e.id
             JOIN points_pointtype t ON t.id = e.point_type_id
+            JOIN points_earningrule r ON r.id = e.rule_id
+            CROSS JOIN LATERAL (SELECT CASE WHEN r.expiry_policy <> ''
+                THEN points_expires_at(r.expiry_policy, r.expiry_value, r.expiry_on, e.occurred_at, %s)
+                ELSE points_expires_at(t.expiry_policy, t.expiry_value, t.expiry_on, e.occurred_at, %s)
+            END AS ends_at) told
             WHERE v.id = ANY (%s) ORDER BY e.seq
             """,
-            [event_ids],
+            [settings.TIME_ZONE, settings.TIME_ZONE, event_ids],
         )
         for event_id, *rest in cursor.fetchall():
             answers.setdefault(event_id, []).append(Award(*rest))

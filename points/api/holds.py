@@ -73,7 +73,10 @@ class HoldsView(ApiView):
 
     @extend_schema(operation_id="hold_points", request=HoldBody, responses=_ANSWERS)
     def post(self, request: Request) -> Response:
-        """Hold points of a member until they are captured or voided, or the time is over."""
+        """Hold points of a member until they are captured or voided, or the time is over.
+
+        A hold that is sent again is answered as it stands now: also as captured, voided or expired.
+        """
         body = self.read(HoldBody)
         member = find_member(body["member"])
         point_type = body.get("type", "points")

@@ -10,7 +10,7 @@ from django.db import migrations, models
 from config.lib.sql import run_sql
 
 #: The functions as they are now; see 0004_functions_again.
-DIGEST = "08b8d914f0b95c08147a9d2ed100bd43609a7e82cd29f569970151b0c2d05557"
+DIGEST = "6635b0cebdae1303b348b322dc4c14b0dd625caa60eecbde47e97229f42ee21d"
 
 #: A function is known by its arguments: with one more it is another one, and the old one would stay beside it.
 OLD_REFUND = "points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz)"

@@ -226,14 +226,24 @@ BEGIN
                 WHEN mode = 'explain' THEN coalesce((SELECT sum(e.points) FROM points_entry e WHERE e.rule_id = t.id AND e.kind = 'accrual' AND e.event_id < t.event_id), 0)
                     - coalesce((SELECT sum(e.points) FROM points_entry e WHERE e.rule_id = t.id AND e.kind = 'clawback' AND e.event_id < t.event_id), 0)
                 ELSE coalesce((SELECT g.used FROM points_rulebudget g WHERE g.rule_id = t.id), 0)
-            END END AS budget_left
+            END END AS budget_counted
         FROM trimmed t
+    ), budgeted AS (
+        -- Events that meet at a budget have their ids before they have its lock. So of a stored event that was given less
+        -- than its caps allow the books say what was left of the budget, and not the ids.
+        SELECT w.*, CASE WHEN e.stood < w.capped_points THEN e.stood ELSE greatest(e.stood, w.budget_counted) END AS budget_left
+        FROM within_caps w LEFT JOIN LATERAL (
+            SELECT coalesce(sum(e.points), 0)::bigint AS stood
+            FROM points_event v JOIN points_entry e ON e.member_id = v.member_id AND e.source = v.source
+                AND e.kind = 'accrual' AND e.reference = v.reference AND e.rule_id = w.id
+            WHERE v.member_id = w.member_id AND v.id = w.event_id
+        ) e ON mode = 'explain' AND w.budget IS NOT NULL
     ), finished AS (
         SELECT w.*, CASE WHEN w.budget IS NULL THEN w.capped_points ELSE greatest(0, least(
                 w.capped_points,
                 w.budget_left - coalesce(sum(w.capped_points) OVER (PARTITION BY w.id ORDER BY w.occurred_at, w.ord ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
             ))::bigint END AS given
-        FROM within_caps w
+        FROM budgeted w
     ), given AS (
         -- Only awards of rules with a cap or a budget were put in order and trimmed; the others get what they ask.
         SELECT ord, id, occurred_at, local_at, tier, tier_factor, basis_minor, conditions, fits, best, base_points, exact, wanted, asked,

@@ -9,9 +9,9 @@ import pytest
 
 from members.models import Member
 from points import reports
-from points.actions import awarding
+from points.actions import awarding, spending
 from points.actions.awarding import EventRejected, IncomingEvent
-from points.models import Event, Reference
+from points.models import Event, PointType, Reference
 
 from .factories import (
     AT,
@@ -24,6 +24,7 @@ from .factories import (
     fixed_rule,
     growth,
     local,
+    lots,
     new_member,
     nothing_changes,
     take,
@@ -189,6 +190,26 @@ def test_the_same_event_again_gives_the_first_answer_again() -> None:
         )
 
     assert again == replace(first, status="replayed")
+
+
+@pytest.mark.parametrize("of_rule", [True, False])
+def test_the_first_answer_tells_the_first_end_also_when_a_restoration_prolonged_the_lot(of_rule: bool) -> None:
+    ends = {"expiry_policy": "days", "expiry_value": 10}
+    rule = RuleFactory.create(**(ends if of_rule else {}))
+    if not of_rule:
+        PointType.objects.filter(pk=rule.point_type_id).update(**ends)
+    member = new_member()
+    incoming, other = event(member, 100), event(member, 100)
+    first, another = take([incoming, other])
+    spent = spending.spend(member=member, points=150, source=SOURCE, reference="s", actor=TESTER, at=AT)
+    back: dict[str, Any] = {"source": SOURCE, "reference": "b", "actor": TESTER, "at": AT + timedelta(days=5)}
+    spending.restore(member=member, entry_id=spent.entry_id, points=150, **back)
+    assert len({end for _left, end in lots(member)}) == 2  # prolonged, and as it was
+
+    with nothing_changes():
+        again = take([incoming, other])
+
+    assert again == [replace(first, status="replayed"), replace(another, status="replayed")]
 
 
 CHANGES: dict[str, Callable[[IncomingEvent], IncomingEvent]] = {

@@ -4,6 +4,7 @@ from datetime import timedelta
 from random import Random
 
 import pytest
+from django.db import connection
 from django.utils import translation
 
 from members.models import Member
@@ -114,6 +115,26 @@ def test_every_event_of_a_long_list_in_any_order_is_explained() -> None:
     for incoming, result in zip(events, results, strict=True):
         assert result.reference == incoming.reference
         assert explained(journal[incoming.reference]) == {award.rule: award.points for award in result.awards}
+
+
+def test_an_event_that_found_the_budget_used_up_says_so_whatever_the_order_of_the_ids() -> None:
+    """In a race for a budget the one that is first may have the later id."""
+    rule = RuleFactory.create(budget=100)
+    fixed_rule(1, code="other", is_base=False)
+    early, late = new_member(), new_member()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setval('points_event_id_seq', nextval('points_event_id_seq') + 10)")
+        second = buy(late, 70)
+        cursor.execute("SELECT setval('points_event_id_seq', %s)", [second.pk - 5])
+    partly, nothing = buy(early, 40), buy(early, 20)
+    assert partly.pk < nothing.pk < second.pk
+
+    for bought, points in ((second, 70), (partly, 30), (nothing, 0)):
+        assert given_by(bought).get(rule.pk, 0) == points
+        assert explained(bought) == given_by(bought)
+    told = {one.rule_id: one for one in explain(event=nothing)}
+    assert told[rule.pk].limits["budget"] == {"limit": 100, "used": 100}
+    assert "leaves 0" in told[rule.pk].sentence
 
 
 def test_a_new_version_explains_nothing_of_what_the_old_one_gave() -> None:
