@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from django.db import connection
 from config.lib.sql import read
 from members.models import Member
 from points.calendar import end_of, start_of
-from points.models import Entry, PointType, ReferralProgramme
+from points.models import Entry, PointType, ReferralCondition, ReferralProgramme
 
 SQL = Path(__file__).parent / "sql"
 
@@ -251,15 +251,23 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Invitations:
-    """How many friends joined by a member's code and how many of them were rewarded, and the newest of them."""
+    """How many friends joined by a member's code and how many of them were rewarded, and the newest of them.
+
+    `terms` are those for a friend who joins now, None where invitations are not rewarded.
+    """
 
     joined: int
     rewarded: int
     newest: list[Invitation]
+    terms: ReferralProgramme | None
 
 
-def invitations(*, member: Member, newest: int) -> Invitations:
-    """Tell how a member's invitations stand. `status` is empty where the condition is not met yet."""
+#: An invitation that can have no verdict any more: no terms held, or the days for it are over.
+MISSED = "missed"
+
+
+def invitations(*, member: Member, newest: int, at: datetime) -> Invitations:
+    """Tell how a member's invitations stand. `status` is empty where the condition can still be met."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -273,11 +281,24 @@ def invitations(*, member: Member, newest: int) -> Invitations:
         )
         rows = cursor.fetchall()
     joined, rewarded = rows[0][2:] if rows else (0, 0)
-    return Invitations(joined, rewarded, [Invitation(joined_at, status) for joined_at, status, *_counts in rows])
-
-
-def referral_terms(*, at: datetime) -> ReferralProgramme | None:
-    """The terms for friends who join at a moment: the built-in ones without any programme, None between programmes."""
     programmes = list(ReferralProgramme.objects.all())
+    found = []
+    for joined_at, status, *_counts in rows:
+        is_missed = not status and _is_over(_terms_at(programmes, joined_at), joined_at, at)
+        found.append(Invitation(joined_at, MISSED if is_missed else status))
+    return Invitations(joined, rewarded, found, _terms_at(programmes, at))
+
+
+def _terms_at(programmes: list[ReferralProgramme], at: datetime) -> ReferralProgramme | None:
+    """The terms for friends who join at a moment: the built-in ones before any programme, None between programmes."""
     holding = (one for one in programmes if one.valid_from <= at and (one.valid_until is None or at < one.valid_until))
-    return next(holding, None if programmes else ReferralProgramme())
+    return next(holding, None if any(one.valid_from <= at for one in programmes) else ReferralProgramme())
+
+
+def _is_over(terms: ReferralProgramme | None, joined_at: datetime, at: datetime) -> bool:
+    """Whether nothing a friend does from now on converts any more; a day is left for the night."""
+    if terms is None:
+        return True
+    if terms.within_days is None or terms.converts_on == ReferralCondition.ENROLMENT:
+        return False
+    return at >= joined_at + timedelta(days=terms.within_days + terms.wait_days + 1)

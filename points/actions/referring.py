@@ -5,11 +5,13 @@ quarantine for a person. A friend's number is in the reference of both events, s
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -31,6 +33,13 @@ DECIDING = frozenset([EventType.PURCHASE.value, EventType.EVENT_ATTENDANCE.value
 CHUNK = 500
 _CANDIDATES = Path(__file__).parent.parent / "sql" / "referrals.sql"
 _PAID = (ReferralStatus.REWARDED, ReferralStatus.RELEASED)
+#: The verdicts there are at once, as runs count them.
+_COUNTED = {
+    ReferralStatus.REWARDED: "referrals",
+    ReferralStatus.UNPAID: "unpaid",
+    ReferralStatus.CAPPED: "capped",
+    ReferralStatus.OPEN: "quarantined",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -78,18 +87,18 @@ def convert_referrals(
 ) -> dict[str, int]:
     """Give a verdict on every invitation that has met its condition: reward it, or hold it back; once a friend.
 
-    Over all members, or over some friends, or over those who joined since a moment.
+    Over all members, or over some friends, or over those who joined since a moment. One that fails is counted and
+    stops no other.
     """
-    counts = {"referrals": 0}
+    counts = Counter(referrals=0)
     after = 0
     while True:
-        found = _candidates(limit=limit, after=after, friends=friends, joined_since=joined_since)
+        found = _candidates(at=at, limit=limit, after=after, friends=friends, joined_since=joined_since)
         if found:
-            for name, more in _convert_again(found, actor, at).items():
-                counts[name] = counts.get(name, 0) + more
+            counts.update(_convert_each(found, actor, at))
             after = found[-1].friend_id
         if len(found) < limit:
-            return counts
+            return dict(counts)
 
 
 def convert_soon(*, friends: Sequence[int], actor: Actor, at: datetime) -> None:
@@ -107,15 +116,14 @@ def convert_soon(*, friends: Sequence[int], actor: Actor, at: datetime) -> None:
 def release(*, referral: Referral, reason: str, actor: Actor, at: datetime) -> Referral:
     """Reward an invitation that was held back, once, whatever the limit of the programme.
 
-    Raises ReferralDecided, FourEyesNeeded, ReasonMissing, EventRejected (when the referrer is not active).
+    Raises ReferralDecided, FourEyesNeeded, ReasonMissing, EventRejected (when either of the two is not active).
     """
     _lock([referral.member_id, referral.friend_id])
     decided = _decide(referral, ReferralStatus.RELEASED, reason, actor, at)
     found = _Candidate(
         decided.friend_id, decided.friend.number, decided.member_id, decided.programme_id, decided.happened_at
     )
-    if not _reward([found], actor, at):
-        raise EventRejected("member_not_active", _("The membership is not active."))
+    _reward([found], actor, at)
     return decided
 
 
@@ -130,18 +138,33 @@ def reject(*, referral: Referral, reason: str, actor: Actor, at: datetime) -> Re
 
 def _candidates(
     *,
+    at: datetime,
     limit: int,
     after: int = 0,
     friends: Sequence[int] | None = None,
     joined_since: datetime | None = None,
 ) -> list[_Candidate]:
     with connection.cursor() as cursor:
-        given = {"limit": limit, "after": after, "joined_since": joined_since}
+        given = {"at": at, "zone": settings.TIME_ZONE, "limit": limit, "after": after, "joined_since": joined_since}
         cursor.execute(read(_CANDIDATES), {**given, "friends": None if friends is None else list(friends)})
         return [_Candidate(*row) for row in cursor.fetchall()]
 
 
-def _convert_again(found: Sequence[_Candidate], actor: Actor, at: datetime) -> dict[str, int]:
+def _convert_each(found: Sequence[_Candidate], actor: Actor, at: datetime) -> Counter[str]:
+    """Give the verdicts and count them by name; one at a time if they cannot be given together."""
+    try:
+        given = _convert_again(found, actor, at)
+        return Counter({name: given[status] for status, name in _COUNTED.items() if given[status]})
+    except OperationalError:
+        raise
+    except Exception:
+        if len(found) == 1:
+            logger.exception("the referral of friend %s cannot be decided", found[0].number)
+            return Counter(failed=1)
+        return sum((_convert_each([one], actor, at) for one in found), Counter())
+
+
+def _convert_again(found: Sequence[_Candidate], actor: Actor, at: datetime) -> Counter[ReferralStatus]:
     """Give the verdicts; once more from the beginning if a member was closed meanwhile."""
     try:
         return _convert(found, actor, at)
@@ -152,24 +175,34 @@ def _convert_again(found: Sequence[_Candidate], actor: Actor, at: datetime) -> d
 
 
 @transaction.atomic
-def _convert(found: Sequence[_Candidate], actor: Actor, at: datetime) -> dict[str, int]:
+def _convert(found: Sequence[_Candidate], actor: Actor, at: datetime) -> Counter[ReferralStatus]:
     """Give one verdict on each of these friends who has none yet, under the locks of all whom it is about."""
     _lock({one.referrer_id for one in found} | {one.friend_id for one in found})
-    standing = _candidates(limit=len(found), friends=[one.friend_id for one in found])
+    standing = _candidates(at=at, limit=len(found), friends=[one.friend_id for one in found])
     programmes = ReferralProgramme.objects.in_bulk()
     terms = {one.friend_id: programmes.get(one.programme_id or 0, ReferralProgramme()) for one in standing}
     held = suspecting.evidence(
         [Suspect(friend, its.device_limit, its.device_hours) for friend, its in terms.items()] if standing else []
     )
-    sound = [one for one in standing if one.friend_id not in held]
-    within = _within_caps(sound, terms)
-    paid = _reward(within, actor, at)
-    verdicts = dict.fromkeys(paid, ReferralStatus.REWARDED)
-    verdicts |= {one.friend_id: ReferralStatus.CAPPED for one in sound if one not in within}
-    verdicts |= dict.fromkeys(held, ReferralStatus.OPEN)
-    _keep([one for one in standing if one.friend_id in verdicts], verdicts, held, at)
-    counts = {"referrals": len(paid), "capped": len(sound) - len(within), "quarantined": len(held)}
-    return {name: number for name, number in counts.items() if number}
+    verdicts = [(one, ReferralStatus.OPEN) for one in standing if one.friend_id in held]
+    verdicts += _settle([one for one in standing if one.friend_id not in held], terms, actor, at)
+    _keep(verdicts, held, at)
+    return Counter(status for _one, status in verdicts)
+
+
+def _settle(
+    waiting: list[_Candidate], terms: dict[int, ReferralProgramme], actor: Actor, at: datetime
+) -> list[tuple[_Candidate, ReferralStatus]]:
+    """Reward those whom the limits have room for. Whoever got nothing by the rules leaves his place to the next."""
+    verdicts: list[tuple[_Candidate, ReferralStatus]] = []
+    is_full = False
+    while waiting and not is_full:
+        within = _within_caps(waiting, terms, [one for one, status in verdicts if status == ReferralStatus.REWARDED])
+        given = _reward(within, actor, at)
+        verdicts += zip(within, given, strict=True)
+        waiting = [one for one in waiting if one not in within]
+        is_full = ReferralStatus.UNPAID not in given
+    return verdicts + [(one, ReferralStatus.CAPPED) for one in waiting]
 
 
 def _lock(members: Sequence[int] | set[int]) -> None:
@@ -178,12 +211,17 @@ def _lock(members: Sequence[int] | set[int]) -> None:
         cursor.execute("SELECT points_lock(%s)", [sorted(members)])
 
 
-def _within_caps(found: Sequence[_Candidate], terms: dict[int, ReferralProgramme]) -> list[_Candidate]:
+def _within_caps(
+    found: Sequence[_Candidate], terms: dict[int, ReferralProgramme], paid: Sequence[_Candidate]
+) -> list[_Candidate]:
     """Keep those whom the limit of their referrer's period has room for, in the order they met the condition."""
     capped = {one.referrer_id for one in found if terms[one.friend_id].cap}
     earlier = Referral.objects.filter(member_id__in=capped, status__in=_PAID) if capped else Referral.objects.none()
     happened: dict[int, list[date]] = {}
-    for referrer, moment in earlier.values_list("member_id", "happened_at"):
+    for referrer, moment in [
+        *earlier.values_list("member_id", "happened_at"),
+        *((one.referrer_id, one.happened_at) for one in paid),
+    ]:
         happened.setdefault(referrer, []).append(local_date(moment))
     kept = []
     for one in sorted(found, key=lambda one: (one.happened_at, one.friend_id)):
@@ -202,17 +240,17 @@ def _begin(day: date, period: str) -> date:
     return day.replace(day=1) if period == CapPeriod.MONTH else day
 
 
-def _reward(found: Sequence[_Candidate], actor: Actor, at: datetime) -> list[int]:
-    """Record the event of each side; the friends whose referrer has his, now or since long ago."""
+def _reward(found: Sequence[_Candidate], actor: Actor, at: datetime) -> list[ReferralStatus]:
+    """Record the event of each side; by friend whether the referrer got any points for it, now or since long ago."""
     if not found:
         return []
-    events = [event for one in found for event in _events(one)]
-    results = award_many(events=events, source=SOURCE, actor=actor, at=at)
-    # Under its reference there can be no other event than the referrer's of this friend.
+    results = award_many(events=[event for one in found for event in _events(one)], source=SOURCE, actor=actor, at=at)
+    for result in results:
+        # Under these references there can be no other events than those of this friend.
+        if result.status == "rejected" and result.code != "reference_conflict":
+            raise EventRejected(result.code or "", result.detail or "")
     return [
-        one.friend_id
-        for one, result in zip(found, results[::2], strict=True)
-        if result.status != "rejected" or result.code == "reference_conflict"
+        ReferralStatus.REWARDED if result.points or result.code else ReferralStatus.UNPAID for result in results[::2]
     ]
 
 
@@ -236,10 +274,7 @@ def _events(one: _Candidate) -> tuple[IncomingEvent, IncomingEvent]:
 
 
 def _keep(
-    found: Sequence[_Candidate],
-    verdicts: dict[int, ReferralStatus],
-    held: dict[int, list[Evidence]],
-    at: datetime,
+    verdicts: Sequence[tuple[_Candidate, ReferralStatus]], held: dict[int, list[Evidence]], at: datetime
 ) -> None:
     takers = AuditRecord.objects.filter(subject_id__in=list(held), action="member.enrolled") if held else []
     enrolled_by = {record.subject_id: record.actor for record in takers}
@@ -248,13 +283,13 @@ def _keep(
             member_id=one.referrer_id,
             friend_id=one.friend_id,
             programme_id=one.programme_id,
-            status=verdicts[one.friend_id],
+            status=status,
             happened_at=one.happened_at,
             recorded_at=at,
             evidence=held.get(one.friend_id, []),
             enrolled_by=enrolled_by.get(one.friend_id, ""),
         )
-        for one in found
+        for one, status in verdicts
     )
 
 

@@ -38,6 +38,7 @@ COUNTED = {
     "referrals": _("referrals"),
     "stale_holds": _("holds past their deadline"),
     "statistics": _("daily statistics"),
+    "unpaid": _("without points"),
 }
 
 

@@ -18,7 +18,14 @@ from points.admin.reading import LedgerAdmin, member_address, member_link, sum_o
 from points.models import Referral, ReferralCondition, ReferralProgramme, ReferralStatus
 
 PERMISSION = "points.decide_referral"
-STATUS_LABELS = {"rewarded": "success", "capped": "", "open": "warning", "released": "success", "rejected": "danger"}
+STATUS_LABELS = {
+    "rewarded": "success",
+    "unpaid": "",
+    "capped": "",
+    "open": "warning",
+    "released": "success",
+    "rejected": "danger",
+}
 KINDS = {
     "same_device": _("Joined from the same device"),
     "same_phone": _("The same telephone"),
@@ -157,7 +164,7 @@ class ReferralProgrammeAdmin(TranslatedAdmin):
     ends = moment("valid_until", _("valid until"))
     fieldsets = (
         (None, {"fields": (("name_en", "name_zh_hans"), ("valid_from", "valid_until"))}),
-        (_("Condition"), {"fields": ("converts_on", ("amount_from_minor", "currency"), "within_days")}),
+        (_("Condition"), {"fields": ("converts_on", ("amount_from_minor", "currency"), ("within_days", "wait_days"))}),
         (_("Limits"), {"fields": (("cap", "cap_period"), ("device_limit", "device_hours"))}),
     )
 

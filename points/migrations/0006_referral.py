@@ -89,6 +89,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "wait_days",
+                    models.PositiveSmallIntegerField(
+                        db_default=0,
+                        default=0,
+                        help_text="So long after it the reward comes, if the purchase has not been returned by then; 0: at once.",
+                        verbose_name="days to wait",
+                    ),
+                ),
+                (
                     "cap",
                     models.PositiveIntegerField(
                         blank=True,
@@ -188,6 +197,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("rewarded", "Rewarded"),
+                            ("unpaid", "Without points"),
                             ("capped", "Over the limit"),
                             ("open", "In quarantine"),
                             ("released", "Released"),
@@ -294,7 +304,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="referral",
             constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["rewarded", "capped", "open", "released", "rejected"])),
+                condition=models.Q(("status__in", ["rewarded", "unpaid", "capped", "open", "released", "rejected"])),
                 name="referral_status_known",
             ),
         ),
@@ -312,7 +322,7 @@ class Migration(migrations.Migration):
                         ("decided_at__isnull", True),
                         ("decided_by", ""),
                         ("reason", ""),
-                        ("status__in", ["rewarded", "capped", "open"]),
+                        ("status__in", ["rewarded", "unpaid", "capped", "open"]),
                     ),
                     _connector="OR",
                 ),
@@ -323,7 +333,7 @@ class Migration(migrations.Migration):
             model_name="referral",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("evidence", []), ("status__in", ["rewarded", "capped"])),
+                    models.Q(("evidence", []), ("status__in", ["rewarded", "unpaid", "capped"])),
                     models.Q(
                         ("status__in", ["open", "released", "rejected"]), models.Q(("evidence", []), _negated=True)
                     ),

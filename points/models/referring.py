@@ -32,7 +32,8 @@ class CapPeriod(models.TextChoices):
 class ReferralProgramme(models.Model):
     """The terms for friends who join in a period. How many points there are, the rules for the events say.
 
-    Without any row the built-in terms hold: a first purchase of something, at any time, as often as there are friends.
+    Until the first one begins the built-in terms hold: a first purchase of something, at any time, as often as there
+    are friends.
     """
 
     name = models.CharField(_("name"), max_length=100)
@@ -58,6 +59,12 @@ class ReferralProgramme(models.Model):
     )
     within_days = models.PositiveSmallIntegerField(
         _("within so many days of joining"), null=True, blank=True, help_text=_("Empty: at any time.")
+    )
+    wait_days = models.PositiveSmallIntegerField(
+        _("days to wait"),
+        default=0,
+        db_default=0,
+        help_text=_("So long after it the reward comes, if the purchase has not been returned by then; 0: at once."),
     )
     cap = models.PositiveIntegerField(
         _("most rewarded friends"), null=True, blank=True, help_text=_("Of one referrer in a period; empty: no limit.")
@@ -135,6 +142,7 @@ class ReferralStatus(models.TextChoices):
     """What became of an invitation whose condition was met."""
 
     REWARDED = "rewarded", _("Rewarded")
+    UNPAID = "unpaid", _("Without points")
     CAPPED = "capped", _("Over the limit")
     OPEN = "open", _("In quarantine")
     RELEASED = "released", _("Released")
@@ -147,7 +155,7 @@ def _refuse(law: str, condition: str, text: str) -> str:
 
 
 class Referral(MemberOwned):
-    """The one verdict on a friend a member invited: rewarded, over the limit, or held back until somebody has looked.
+    """The one verdict on a friend a member invited: rewarded, over a limit, or held back until somebody has looked.
 
     The evidence names kinds of likeness and card numbers; what is alike is not written down.
     """
@@ -194,11 +202,16 @@ class Referral(MemberOwned):
                 condition=Q(status__in=["released", "rejected"], decided_at__isnull=False)
                 & ~Q(decided_by="")
                 & ~Q(reason="")
-                | Q(status__in=["rewarded", "capped", "open"], decided_at__isnull=True, decided_by="", reason=""),
+                | Q(
+                    status__in=["rewarded", "unpaid", "capped", "open"],
+                    decided_at__isnull=True,
+                    decided_by="",
+                    reason="",
+                ),
             ),
             models.CheckConstraint(
                 name="referral_held_for_evidence",
-                condition=Q(status__in=["rewarded", "capped"], evidence=[])
+                condition=Q(status__in=["rewarded", "unpaid", "capped"], evidence=[])
                 | Q(status__in=["open", "released", "rejected"]) & ~Q(evidence=[]),
             ),
             models.CheckConstraint(

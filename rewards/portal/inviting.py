@@ -26,6 +26,7 @@ _STANDINGS: dict[str, tuple[Any, Any, str]] = {
         _("We look at some invitations more closely. You need not do anything."),
         "badge-warn",
     ),
+    ReferralStatus.UNPAID: (_("No points"), _("The rules of the programme give no points for this invitation."), ""),
     ReferralStatus.CAPPED: (
         _("Over the limit"),
         _("You had the most rewards there are for invitations in that period."),
@@ -35,6 +36,11 @@ _STANDINGS: dict[str, tuple[Any, Any, str]] = {
         _("Not rewarded"),
         _("This invitation does not meet the terms of the programme."),
         "badge-bad",
+    ),
+    reports.MISSED: (
+        _("Not rewarded"),
+        _("Invitations were not rewarded when this friend joined, or the days for it are over."),
+        "",
     ),
 }
 
@@ -54,17 +60,16 @@ def lines(found: reports.Invitations) -> list[Line]:
     return [Line(one.joined_at, *_STANDINGS[one.status]) for one in found.newest]
 
 
-def invitations(*, member: Member) -> reports.Invitations:
+def invitations(*, member: Member, at: datetime) -> reports.Invitations:
     """Return how a member's invitations stand."""
-    return reports.invitations(member=member, newest=NEWEST)
+    return reports.invitations(member=member, newest=NEWEST, at=at)
 
 
-def terms(*, at: datetime) -> str:
+def terms(programme: ReferralProgramme | None) -> str:
     """Say in a sentence what a friend who joins now has to do."""
-    programme = reports.referral_terms(at=at)
     if programme is None:
         return now_("Invitations are not rewarded at the moment.")
-    return " ".join(filter(None, [_condition(programme), _deadline(programme)]))
+    return " ".join(filter(None, [_condition(programme), _deadline(programme), _waiting(programme)]))
 
 
 def _condition(programme: ReferralProgramme) -> str:
@@ -87,3 +92,12 @@ def _deadline(programme: ReferralProgramme) -> str:
     return ngettext(
         "There is %(days)s day for it from joining.", "There are %(days)s days for it from joining.", days
     ) % {"days": days}
+
+
+def _waiting(programme: ReferralProgramme) -> str:
+    days = programme.wait_days
+    if not days:
+        return ""
+    return ngettext("The reward comes %(days)s day later.", "The reward comes %(days)s days later.", days) % {
+        "days": days
+    }

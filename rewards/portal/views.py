@@ -97,11 +97,11 @@ def show_spending(request: MemberRequest) -> HttpResponse:
 def show_invite(request: MemberRequest) -> HttpResponse:
     """Show the referral code, the link to send, how many friends came by it and where their rewards stand."""
     code = request.member.referral_code
-    found = inviting.invitations(member=request.member)
+    found = inviting.invitations(member=request.member, at=timezone.now())
     context = {
         "code": code,
         "link": request.build_absolute_uri(reverse("invitation", args=[code])),
-        "terms": inviting.terms(at=timezone.now()),
+        "terms": inviting.terms(found.terms),
         "friends": found.joined,
         "rewarded": found.rewarded,
         "invitations": inviting.lines(found),

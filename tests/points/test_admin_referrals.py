@@ -94,6 +94,7 @@ def test_a_programme_manager_writes_terms_that_do_not_overlap(client: Client) ->
         "amount_from_minor": 10_000,
         "currency": "CNY",
         "within_days": 30,
+        "wait_days": 14,
         "cap": 5,
         "cap_period": "month",
         "device_limit": 3,
@@ -105,5 +106,5 @@ def test_a_programme_manager_writes_terms_that_do_not_overlap(client: Client) ->
 
     assert made.status_code == 302
     spring = ReferralProgramme.objects.get()
-    assert (spring.valid_from, spring.cap, spring.within_days) == (local(2026, 3, 1), 5, 30)
+    assert (spring.valid_from, spring.cap, spring.within_days, spring.wait_days) == (local(2026, 3, 1), 5, 30, 14)
     assert "Another referral programme holds in that period." in second.text

@@ -30,7 +30,7 @@ def _a_hundred_for_a_friend() -> None:
 def invite(member: Member, **given: Any) -> Member:
     """Let somebody join by a member's code and buy something."""
     friend = new_member(referral_code=member.referral_code, **{"at": AT} | given)
-    buy(friend, 10)
+    buy(friend, 10, occurred_at=friend.joined_at)
     return friend
 
 
@@ -39,7 +39,7 @@ def device(name: str) -> dict[str, str]:
 
 
 def convert() -> dict[str, int]:
-    return referring.convert_referrals(actor=TESTER, at=AT)
+    return referring.convert_referrals(actor=TESTER, at=AT + 240 * HOUR)
 
 
 def held(**given: Any) -> Referral:
@@ -186,9 +186,10 @@ def test_a_verdict_says_why() -> None:
     assert Referral.objects.get().status == "open"
 
 
-def test_a_referral_whose_referrer_is_suspended_stays_in_quarantine() -> None:
+@pytest.mark.parametrize("side", ["member_id", "friend_id"])
+def test_a_referral_of_which_either_is_suspended_stays_in_quarantine(side: str) -> None:
     referral = held()
-    Member.objects.filter(pk=referral.member_id).update(status="suspended")
+    Member.objects.filter(pk=getattr(referral, side)).update(status="suspended")
 
     with nothing_changes(), pytest.raises(EventRejected):
         referring.release(referral=referral, reason="a shared tablet", actor=CHECKER, at=AT)

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from config.lib.sql import read
 from members.models import Member
 from points.actions import referring
-from points.models import ReferralProgramme
+from points.models import EarningRule, ReferralProgramme
 from points.reports import SQL
 from tests.members.factories import TESTER, MemberFactory
 from tests.points.factories import AT, buy
@@ -171,6 +171,20 @@ def test_an_invitation_tells_where_its_reward_stands_and_nothing_of_the_friend(b
     assert "王" not in page.text
 
 
+def test_an_invitation_without_a_reward_does_not_point_at_the_history(browser: Client, scene: Scene) -> None:
+    EarningRule.objects.filter(code="referral").update(status="retired", valid_until=AT)
+    invited = {"tier": "member", "referral_code": scene.member.referral_code}
+    _late, unpaid = (MemberFactory.create(**invited) for _ in range(2))
+    buy(unpaid, 10)
+    referring.convert_referrals(actor=TESTER, at=scene.now)
+    ReferralProgramme.objects.update(within_days=1)
+
+    page = browser.get("/invite/")
+
+    assert sorted(one.word for one in page.context["invitations"]) == ["No points", "Not rewarded"]
+    assert "The points are in your history." not in page.text
+
+
 @pytest.mark.parametrize(
     ("terms", "sentence"),
     [
@@ -183,6 +197,7 @@ def test_an_invitation_tells_where_its_reward_stands_and_nothing_of_the_friend(b
             {"amount_from_minor": 10_000, "currency": "CNY", "within_days": 30},
             "buys for 100.00 CNY or more at once. There are 30 days for it from joining.",
         ),
+        ({"wait_days": 1}, "makes a first purchase. The reward comes 1 day later."),
         ({"valid_until": AT}, "Invitations are not rewarded at the moment."),
     ],
 )
