@@ -13,6 +13,8 @@ from config.lib.errors import DomainError
 from members import contacts
 from members.models import Member
 
+#: The attribute in which a client system tells the device somebody joined from.
+DEVICE = "device"
 _OLDEST_BIRTHDAY = date(1900, 1, 1)
 _LABEL_LIMIT = 64
 _ATTRIBUTES_LIMIT = 10_000

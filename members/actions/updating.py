@@ -1,5 +1,6 @@
 """Changing what a member says about himself, and where the membership stands."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,9 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from members.actions import auditing, claiming, profiles
-from members.actions.profiles import Profile
+from members.actions.profiles import DEVICE, Profile
 from members.models import Member, MemberKey, MemberKeyKind, MemberStatus, Tier, User
 
+#: By these somebody is known again. The first of each are kept: what he joined with is not pushed out by changes.
+_CONTACTS = ("phone", "email", "address")
+_EARLIER_LIMIT = 20
 _NEXT: dict[str, frozenset[str]] = {
     MemberStatus.ACTIVE: frozenset({MemberStatus.SUSPENDED, MemberStatus.CLOSED}),
     MemberStatus.SUSPENDED: frozenset({MemberStatus.ACTIVE, MemberStatus.CLOSED}),
@@ -31,19 +35,25 @@ class StandingUnreachable(DomainError):
 
 @transaction.atomic
 def update_profile(*, member: Member, changes: Profile, actor: Actor, at: datetime, reason: str = "") -> Member:
-    """Change the given parts of a profile; the audit trail names the parts, never their content."""
+    """Change the given parts of a profile; the audit trail names the parts, never their content.
+
+    The device somebody joined from is a fact of that day: once told it stays.
+    """
     cleaned = profiles.clean(changes, at=at)
     locked = _lock(member)
     if locked.status not in _NEXT:
         raise MemberNotOpen(status=locked.get_status_display())
+    if "attributes" in cleaned and locked.attributes.get(DEVICE):
+        cleaned["attributes"][DEVICE] = locked.attributes[DEVICE]
     changed = [name for name, value in cleaned.items() if getattr(locked, name) != value]
     if not changed:
         return locked
     _move_contacts(locked, cleaned, changed)
+    _keep_earlier(locked, changed)
     for name in changed:
         setattr(locked, name, cleaned[name])
     locked.birth_month = profiles.birth_month(locked.birthday)
-    locked.save(update_fields=[*changed, "birth_month"])
+    locked.save(update_fields=[*changed, "birth_month", "earlier"])
     auditing.record(
         actor=actor, action="member.updated", subject=locked, reason=reason, details={"fields": sorted(changed)}, at=at
     )
@@ -78,6 +88,15 @@ def assign_tier(*, member: Member, tier: Tier, reason: str, actor: Actor, at: da
 
 def _lock(member: Member) -> Member:
     return Member.objects.select_for_update().get(pk=member.pk)
+
+
+def _keep_earlier(member: Member, changed: list[str]) -> None:
+    """Keep what a contact was, sealed as it was, so that changing it makes nobody a stranger to himself."""
+    earlier = json.loads(member.earlier or "{}")
+    for name in _CONTACTS:
+        if name in changed and (was := getattr(member, name)):
+            earlier[name] = list(dict.fromkeys([*earlier.get(name, []), was]))[:_EARLIER_LIMIT]
+    member.earlier = json.dumps(earlier, ensure_ascii=False) if earlier else ""
 
 
 def _move_contacts(member: Member, cleaned: Mapping[str, Any], changed: list[str]) -> None:

@@ -66,7 +66,9 @@ class ProfileBody(Body):
     email = TextField(max_length=254, required=False, allow_blank=True, allow_null=True)
     birthday = DayField(required=False, allow_null=True)
     language = TextField(max_length=10, required=False)
-    attributes = AttributesField(required=False)
+    attributes = AttributesField(
+        required=False, help_text=_("In place of all there were. “device” alone stays as it was told first.")
+    )
 
 
 class MemberFilter(FilterSet):  # type: ignore[misc]

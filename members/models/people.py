@@ -1,5 +1,6 @@
 """Members, their tiers, the keys that are unique across members, and the mixin of everything a member owns."""
 
+import json
 from typing import ClassVar
 
 import pghistory
@@ -99,6 +100,7 @@ class Member(models.Model):
     email = SealedTextField(_("e-mail"), max_length=254)
     birthday = SealedDateField(_("birthday"))
     address = SealedTextField(_("address"), max_length=500)
+    earlier = SealedTextField(_("earlier contacts"), max_length=50_000, editable=False)
     birth_month = models.PositiveSmallIntegerField(
         _("birth month"),
         null=True,
@@ -155,6 +157,7 @@ class Member(models.Model):
                     email__isnull=True,
                     birthday__isnull=True,
                     address__isnull=True,
+                    earlier__isnull=True,
                     birth_month__isnull=True,
                 ),
             ),
@@ -172,6 +175,10 @@ class Member(models.Model):
     def grouped_number(self) -> str:
         """The card number as people read it aloud: 8412 3057 1936."""
         return " ".join(self.number[start : start + 4] for start in range(0, len(self.number), 4))
+
+    def ever(self, contact: str) -> list[str]:
+        """The phones, e-mails or addresses the member has and had: by them somebody is known again."""
+        return [getattr(self, contact), *json.loads(self.earlier or "{}").get(contact, [])]
 
     @property
     def masked_name(self) -> str:

@@ -2,25 +2,30 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.db import connection
 
+from members.actions.profiles import DEVICE
 from members.models import Member
 
-#: The attribute in which a client system tells the device somebody joined from.
-DEVICE = "device"
+#: Around the name of a device they mean nothing, here and in SQL.
+BLANKS = " \t\r\n\u00a0\u3000"
 #: How far up a chain of invitations is looked.
 GENERATIONS = 5
+#: With how many other friends of the same referrer a friend is compared, newest first.
+SIBLINGS = 100
 #: An address of fewer letters is a town.
 LEAST_ADDRESS = 6
 _DOTLESS = {"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
 
 #: One piece of evidence: its kind and the card numbers of those it points at.
 type Evidence = dict[str, Any]
+#: What a member is known by: values by kind of likeness.
+type Traits = dict[str, set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +40,47 @@ class Suspect:
 def evidence(suspects: Sequence[Suspect]) -> dict[int, list[Evidence]]:
     """Look at some friends at once; what was found, by friend, and nobody without a finding.
 
-    A friend is compared with whoever invited him and, up the chain, with whoever invited those.
+    A friend is compared with whoever invited him, up the chain with whoever invited those, and with the newest other
+    friends of the same referrer; by what everybody has and had, so that a change in time hides nothing.
     """
     chains = _chains([one.friend_id for one in suspects])
-    people = Member.objects.in_bulk(
-        {one.friend_id for one in suspects} | {id_ for up in chains.values() for id_ in up}
-    )
+    families = _families({up[0] for up in chains.values()})
+    wanted = {id_ for ids in (chains, *chains.values(), *families.values()) for id_ in ids}
+    people = Member.objects.in_bulk(wanted)
+    traits = {id_: _traits(person) for id_, person in people.items()}
     crowds = _crowds(suspects)
     found: dict[int, list[Evidence]] = {}
-    for one in suspects:
-        friend = people[one.friend_id]
-        inviter, *earlier = [people[id_] for id_ in chains[one.friend_id]]
-        pieces = [_piece(kind, [inviter.number]) for kind in likeness(friend, inviter)]
-        alike = [each.number for each in earlier if each == friend or likeness(friend, each)]
-        pieces += [_piece("chain", alike)] if alike else []
-        pieces += [_piece("many_from_device", crowds[friend.pk])] if friend.pk in crowds else []
+    for friend, (inviter, *earlier) in chains.items():
+        above = [id_ for id_ in earlier if id_ == friend or _alike(traits[friend], traits[id_])]
+        # Friends may share a tablet: how many of them is counted, not compared.
+        beside = [
+            id_
+            for id_ in families[inviter]
+            if id_ != friend and set(_alike(traits[friend], traits[id_])) - {"same_device"}
+        ]
+        pieces = [_piece(kind, [people[inviter].number]) for kind in _alike(traits[friend], traits[inviter])]
+        pieces += [_piece("chain", [people[id_].number for id_ in above])] if above else []
+        pieces += [_piece("sibling", [people[id_].number for id_ in beside])] if beside else []
+        pieces += [_piece("many_from_device", crowds[friend])] if friend in crowds else []
         if pieces:
-            found[friend.pk] = pieces
+            found[friend] = pieces
     return found
 
 
-def likeness(one: Member, other: Member) -> list[str]:
-    """Return in what two members are alike: device, phone, e-mail, address, each in one spelling."""
-    told: Mapping[str, tuple[str, str]] = {
-        "same_device": (_device(one), _device(other)),
-        "same_phone": (_phone(one), _phone(other)),
-        "same_email": (_email(one), _email(other)),
-        "same_address": (_address(one), _address(other)),
+def _traits(member: Member) -> Traits:
+    """What a member is known by, each in one spelling."""
+    told = {
+        "same_device": {_device(member)},
+        "same_phone": {_phone(phone) for phone in member.ever("phone")},
+        "same_email": {_email(email) for email in member.ever("email")},
+        "same_address": {_address(address) for address in member.ever("address")},
     }
-    return [kind for kind, (mine, theirs) in told.items() if mine and mine == theirs]
+    return {kind: values - {""} for kind, values in told.items()}
+
+
+def _alike(one: Traits, other: Traits) -> list[str]:
+    """Return in what two members are alike: device, phone, e-mail, address."""
+    return [kind for kind, values in one.items() if values & other[kind]]
 
 
 def _piece(kind: str, numbers: list[str]) -> Evidence:
@@ -71,25 +88,25 @@ def _piece(kind: str, numbers: list[str]) -> Evidence:
 
 
 def _device(member: Member) -> str:
-    return str(member.attributes.get(DEVICE) or "").strip()
+    return str(member.attributes.get(DEVICE) or "").strip(BLANKS)
 
 
-def _phone(member: Member) -> str:
+def _phone(phone: str) -> str:
     """The number without its country code, in which a zero too many makes another number of the same telephone."""
-    return re.sub(r"\D", "", member.phone or "")[-10:]
+    return re.sub(r"\D", "", phone)[-10:]
 
 
-def _email(member: Member) -> str:
+def _email(email: str) -> str:
     """The mailbox: what follows a plus is the owner's fancy, and so are the dots at some providers."""
-    local, at, domain = (member.email or "").casefold().partition("@")
+    local, at, domain = email.casefold().partition("@")
     local = local.partition("+")[0]
     if domain in _DOTLESS:
         local, domain = local.replace(".", ""), _DOTLESS[domain]
     return f"{local}@{domain}" if at else ""
 
 
-def _address(member: Member) -> str:
-    plain = unicodedata.normalize("NFKC", member.address or "").casefold()
+def _address(address: str) -> str:
+    plain = unicodedata.normalize("NFKC", address).casefold()
     letters = "".join(character for character in plain if character.isalnum())
     return letters if len(letters) >= LEAST_ADDRESS else ""
 
@@ -113,25 +130,46 @@ def _chains(friends: Sequence[int]) -> dict[int, list[int]]:
         return dict(cursor.fetchall())
 
 
+def _families(inviters: Collection[int]) -> dict[int, list[int]]:
+    """Return the newest friends of each of these referrers."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT i.id, array_agg(f.id ORDER BY f.id DESC)
+            FROM unnest(%s::bigint[]) AS i (id)
+            CROSS JOIN LATERAL (
+                SELECT m.id FROM members_member m WHERE m.referred_by_id = i.id ORDER BY m.id DESC LIMIT %s
+            ) f
+            GROUP BY i.id
+            """,
+            [list(inviters), SIBLINGS],
+        )
+        return dict(cursor.fetchall())
+
+
 def _crowds(suspects: Sequence[Suspect]) -> dict[int, list[str]]:
-    """Return for friends who came with too many others from one device the card numbers of those."""
+    """Return for friends who came with too many others from one device the card numbers of those.
+
+    Friends of one referrer are counted whenever they came, those of others within the hours.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT f.id, array_agg(o.number ORDER BY o.joined_at, o.id)
-            FROM unnest(%s::bigint[], %s::int[], %s::interval[]) AS s (friend, most, near)
-            JOIN members_member f ON f.id = s.friend AND f.attributes ->> %s <> ''
-            JOIN members_member o ON o.joined_at BETWEEN f.joined_at - s.near AND f.joined_at + s.near
-                AND o.attributes ->> %s = f.attributes ->> %s AND o.referred_by_id IS NOT NULL AND o.id <> f.id
+            FROM unnest(%(friends)s::bigint[], %(most)s::int[], %(near)s::interval[]) AS s (friend, most, near)
+            JOIN members_member f ON f.id = s.friend AND btrim(f.attributes ->> %(device)s, %(blanks)s) <> ''
+            JOIN members_member o ON o.referred_by_id IS NOT NULL AND o.id <> f.id
+                AND (o.referred_by_id = f.referred_by_id
+                    OR o.joined_at BETWEEN f.joined_at - s.near AND f.joined_at + s.near)
+                AND btrim(o.attributes ->> %(device)s, %(blanks)s) = btrim(f.attributes ->> %(device)s, %(blanks)s)
             GROUP BY f.id, s.most HAVING count(*) >= s.most
             """,
-            [
-                [one.friend_id for one in suspects],
-                [one.device_limit for one in suspects],
-                [timedelta(hours=one.device_hours) for one in suspects],
-                DEVICE,
-                DEVICE,
-                DEVICE,
-            ],
+            {
+                "friends": [one.friend_id for one in suspects],
+                "most": [one.device_limit for one in suspects],
+                "near": [timedelta(hours=one.device_hours) for one in suspects],
+                "device": DEVICE,
+                "blanks": BLANKS,
+            },
         )
         return dict(cursor.fetchall())

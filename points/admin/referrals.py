@@ -32,7 +32,8 @@ KINDS = {
     "same_email": _("The same mailbox"),
     "same_address": _("The same address"),
     "chain": _("Alike somebody further up the chain of invitations"),
-    "many_from_device": _("Many friends from one device in a short time"),
+    "sibling": _("Alike another friend of the same referrer"),
+    "many_from_device": _("Many friends from one device"),
 }
 
 

@@ -121,7 +121,7 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         db_default=3,
                         default=3,
-                        help_text="If more join from one device in that time, somebody looks at them.",
+                        help_text="If more join from one device in that time, or with one code at any time, somebody looks at them.",
                         verbose_name="friends from one device",
                     ),
                 ),

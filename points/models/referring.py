@@ -76,7 +76,9 @@ class ReferralProgramme(models.Model):
         _("friends from one device"),
         default=3,
         db_default=3,
-        help_text=_("If more join from one device in that time, somebody looks at them."),
+        help_text=_(
+            "If more join from one device in that time, or with one code at any time, somebody looks at them."
+        ),
     )
     device_hours = models.PositiveSmallIntegerField(_("hours for the device"), default=24, db_default=24)
 

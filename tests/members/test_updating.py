@@ -67,6 +67,27 @@ def test_a_phone_may_be_taken_away(alice: Member) -> None:
     assert not MemberKey.objects.filter(member=alice, kind__in=["phone", "email"]).exists()
 
 
+def test_what_contacts_were_is_kept_sealed_the_first_of_them_longest(alice: Member) -> None:
+    for number in range(25):
+        update(alice, phone=f"139001390{number:02}", email=None, address="1 Christ Church, Oxford")
+
+    again = Member.objects.get(pk=alice.pk)
+    assert again.ever("phone")[:3] == ["+8613900139024", "+8613800138000", "+8613900139000"]
+    assert len(again.ever("phone")) == 21
+    assert (again.ever("email"), again.ever("address")) == (["", "alice@example.com"], ["1 Christ Church, Oxford"])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT earlier FROM members_member WHERE id = %s", [alice.pk])
+        assert b"alice@example.com" not in bytes(cursor.fetchone()[0])
+
+
+def test_the_device_somebody_joined_from_stays(alice: Member) -> None:
+    update(alice, attributes={"device": "phone-1", "shoe": 36})
+    update(alice, attributes={"device": "phone-2"})
+    update(alice, attributes={"shoe": 37})
+
+    assert Member.objects.get(pk=alice.pk).attributes == {"device": "phone-1", "shoe": 37}
+
+
 def test_an_address_in_other_letters_is_still_the_members_own(alice: Member) -> None:
     update(alice, email="ALICE@example.com")
 

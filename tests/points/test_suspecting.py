@@ -7,6 +7,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from config.lib import actor
+from members.actions import updating
 from members.models import AuditRecord, Member
 from points import reports
 from points.actions import referring
@@ -115,19 +116,68 @@ def test_a_circle_of_invitations_is_held_back() -> None:
     assert kinds() == ["chain", "chain"]
 
 
-def test_many_friends_from_one_device_in_a_short_time_are_held_back_and_a_family_is_not() -> None:
+def test_many_friends_from_one_device_are_held_back_and_visitors_of_a_shop_with_a_tablet_are_not() -> None:
     ReferralProgramme.objects.create(name="Now", valid_from=local(2020, 1, 1), device_limit=2, device_hours=24)
-    ring, family = new_member(), new_member()
+    quick, patient, visitors = new_member(), new_member(), [new_member() for _ in range(3)]
     for number in range(3):
-        invite(ring, attributes=device("farm"), at=AT + number * HOUR)
-    for number in range(3):
-        invite(family, attributes=device("tablet"), at=AT + 48 * number * HOUR)
+        invite(quick, attributes=device("farm"), at=AT + number * HOUR)
+        invite(patient, attributes=device(" drawer" if number else "drawer"), at=AT + 48 * number * HOUR)
+        invite(visitors[number], attributes=device("tablet"), at=AT + 48 * number * HOUR)
 
-    assert convert() == {"referrals": 3, "quarantined": 3}
+    assert convert() == {"referrals": 3, "quarantined": 6}
 
-    assert {one.member_id for one in Referral.objects.filter(status="open")} == {ring.pk}
+    assert {one.member_id for one in Referral.objects.filter(status="open")} == {quick.pk, patient.pk}
     assert set(kinds()) == {"many_from_device"}
-    assert accounts(family)["issued"] == 300
+    assert {accounts(visitor)["issued"] for visitor in visitors} == {100}
+
+
+def test_a_ring_of_friends_of_one_referrer_is_held_back_and_those_paid_before_stay_paid() -> None:
+    referrer = new_member()
+    first = invite(referrer, email="sock@gmail.com")
+    assert convert() == {"referrals": 1}
+    for number in range(2):
+        invite(referrer, email=f"sock+{number}@gmail.com")
+    invite(referrer, email="somebody@gmail.com")
+
+    assert convert() == {"referrals": 1, "quarantined": 2}
+
+    evidence = [one.evidence for one in Referral.objects.filter(status="open")]
+    assert {piece["kind"] for pieces in evidence for piece in pieces} == {"sibling"}
+    assert all(first.number in pieces[0]["members"] for pieces in evidence)
+    assert Referral.objects.get(friend=first).status == "rewarded"
+
+
+def test_two_friends_with_one_tablet_are_rewarded() -> None:
+    referrer = new_member()
+    for _ in range(2):
+        invite(referrer, attributes=device("tablet"))
+
+    assert convert() == {"referrals": 2}
+
+
+@pytest.mark.parametrize("changed", ["friend", "referrer"])
+@pytest.mark.parametrize(
+    ("mine", "his", "other", "kind"),
+    [
+        ({"attributes": device("d")}, {"attributes": device("d")}, {"attributes": {"shoe": 36}}, "same_device"),
+        ({"attributes": device("d")}, {"attributes": device("d")}, {"attributes": device("e")}, "same_device"),
+        ({"email": "a@example.com"}, {"email": "a+2@example.com"}, {"email": "b@example.com"}, "same_email"),
+        ({"phone": "13800138000"}, {"phone": "+86 013800138000"}, {"phone": ""}, "same_phone"),
+        ({"address": "人民大道 200 号"}, {"address": "人民大道200号"}, {"address": "外滩 1 号 3 楼"}, "same_address"),
+    ],
+)
+def test_what_was_alike_when_the_friend_joined_is_not_shaken_off(
+    mine: dict[str, Any], his: dict[str, Any], other: dict[str, Any], kind: str, changed: str
+) -> None:
+    referrer = new_member(**mine)
+    friend = new_member(referral_code=referrer.referral_code, at=AT, **his)
+    member = friend if changed == "friend" else referrer
+    for changes in (other, {"name": "Somebody else"}):
+        updating.update_profile(member=member, changes=changes, actor=TESTER, at=AT)  # type: ignore[arg-type]
+    buy(friend, 10)
+
+    assert convert() == {"referrals": 0, "quarantined": 1}
+    assert kinds() == [kind]
 
 
 def test_the_evidence_holds_no_personal_data() -> None:
