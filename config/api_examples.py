@@ -214,6 +214,8 @@ _SOUND = IncomingEvent(reference="bill-1", member=NUMBER, type="purchase", occur
 BAD_EVENTS: dict[str, IncomingEvent] = {
     "invalid_reference": replace(_SOUND, reference="x" * 101),
     "unknown_type": replace(_SOUND, type="barter"),
+    "reserved_type": replace(_SOUND, type="referral"),
+    "reserved_attribute": replace(_SOUND, type="custom", attributes={"referral": True}),
     "future_time": replace(_SOUND, occurred_at=_SOUND.occurred_at + timedelta(days=1)),
     "absurd_time": replace(_SOUND, occurred_at=datetime(1970, 1, 1, tzinfo=UTC)),
     "invalid_channel": replace(_SOUND, channel="x" * 65),
@@ -449,7 +451,7 @@ def refusals_of(operation: str) -> Iterator[Refusal]:
     known = dict(_codes(DomainError)) | {speaker.code: speaker for speaker in CALLS[operation].speakers}
     for code, facts in CALLS[operation].refusals.items():
         is_of_event = operation in ("send_events", "preview_events") and code in BAD_EVENTS
-        if is_of_event and (judged := awarding.problem_of(BAD_EVENTS[code], _SOUND.occurred_at)):
+        if is_of_event and (judged := awarding.problem_of(BAD_EVENTS[code], _SOUND.occurred_at, source="till")):
             yield Refusal(422, *judged, {})
         else:
             error = known[code](**facts)

@@ -27,6 +27,10 @@ AMOUNT_LIMIT_MINOR = 1_000_000_000_000
 ITEMS_LIMIT = 2_000
 ATTRIBUTES_LIMIT_BYTES = 32_768
 
+#: Under this source the programme tells itself of invitations. Told by anybody else, what is its own would be paid a
+#: second time, beside limits and quarantine.
+REFERRAL_SOURCE = "referral"
+
 _CURRENCY = re.compile(r"[A-Z]{3}")
 #: Control characters, and halves of characters, which no UTF-8 can hold.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -93,8 +97,11 @@ class EventResult:
     friend: int | None = None
 
 
-def problem_of(event: IncomingEvent, at: datetime) -> tuple[str, str] | None:
-    """The first thing wrong with the form of an event: a code and a sentence naming the field; None if it is sound."""
+def problem_of(event: IncomingEvent, at: datetime, *, source: str = "") -> tuple[str, str] | None:
+    """The first thing wrong with the form of an event: a code and a sentence naming the field; None if it is sound.
+
+    Without a source nobody tells it: staff ask what it would give.
+    """
     if not 1 <= len(event.reference) <= 100 or _CONTROL.search(event.reference):
         return "invalid_reference", now_("reference: 1 to 100 printable characters are needed.")
     if event.type not in _TYPES:
@@ -105,7 +112,8 @@ def problem_of(event: IncomingEvent, at: datetime) -> tuple[str, str] | None:
         return "future_time", now_("occurred_at: the time lies in the future.")
     if event.occurred_at < OLDEST:
         return "absurd_time", now_("occurred_at: the time lies before 1990.")
-    return _money_problem(event) or _text_problem(event) or _content_problem(event)
+    problem = _money_problem(event) or _text_problem(event) or _content_problem(event)
+    return problem or (None if source in ("", REFERRAL_SOURCE) else _reserved_problem(event))
 
 
 def _money_problem(event: IncomingEvent) -> tuple[str, str] | None:
@@ -146,6 +154,14 @@ def _content_problem(event: IncomingEvent) -> tuple[str, str] | None:
         problem = now_("there are too many lines.") if number > ITEMS_LIMIT else item_problem(item)
         if problem:
             return "invalid_items", now_("items: line %(line)s: %(problem)s") % {"line": number, "problem": problem}
+    return None
+
+
+def _reserved_problem(event: IncomingEvent) -> tuple[str, str] | None:
+    if event.type == EventType.REFERRAL:
+        return "reserved_type", now_("type: invitations become events by themselves; nobody sends them.")
+    if event.type == EventType.CUSTOM and "referral" in (event.attributes or {}):
+        return "reserved_attribute", now_("attributes: “referral” is kept for the programme's own events.")
     return None
 
 
@@ -214,7 +230,7 @@ def award_many(
     results: list[EventResult | None] = []
     sound: list[int] = []
     for index, event in enumerate(events):
-        problem = problem_of(event, at)
+        problem = problem_of(event, at, source=source)
         if problem:
             results.append(EventResult(event.reference, "rejected", *problem))
         else:
@@ -324,9 +340,11 @@ def award(*, event: IncomingEvent, source: str, actor: Actor, at: datetime) -> E
     return result
 
 
-def preview(*, event: IncomingEvent, at: datetime, only_rules: Sequence[int] | None = None) -> list[RuleVerdict]:
+def preview(
+    *, event: IncomingEvent, at: datetime, only_rules: Sequence[int] | None = None, source: str = ""
+) -> list[RuleVerdict]:
     """What an event would award, and why; nothing is stored. `only_rules`: those versions alone, drafts too."""
-    problem = problem_of(event, at)
+    problem = problem_of(event, at, source=source)
     if problem:
         raise EventRejected(*problem)
     with connection.cursor() as cursor:

@@ -21,12 +21,12 @@ from config.lib.sql import read
 from members.actions import auditing
 from members.models import AuditRecord
 from points.actions import suspecting
-from points.actions.awarding import EventRejected, IncomingEvent, award_many
+from points.actions.awarding import REFERRAL_SOURCE, EventRejected, IncomingEvent, award_many
 from points.actions.suspecting import Evidence, Suspect
 from points.calendar import local_date
 from points.models import CapPeriod, EventType, Referral, ReferralProgramme, ReferralStatus
 
-SOURCE = "referral"
+SOURCE = REFERRAL_SOURCE
 #: Events that may decide: what else happens is nothing to look at.
 DECIDING = frozenset([EventType.PURCHASE.value, EventType.EVENT_ATTENDANCE.value])
 #: Referrals in one transaction: the balances of twice as many members are locked meanwhile.

@@ -33,6 +33,8 @@ from points.api.reading import COUPONS_LIMIT, MalformedEvent, read_event
 from points.models import Event, EventType, Operation, Reference
 
 PREVIEW_LIMIT = 100
+#: What nobody sends: the programme makes these events itself.
+_OWN = (EventType.REFUND, EventType.REFERRAL)
 _FIELD_FIRST = re.compile(r"([a-z_]+)[:：]")
 
 
@@ -50,7 +52,7 @@ class EventBody(Body):
 
     reference = ReferenceField()
     member = TextField(help_text=_("The card number."))
-    type = serializers.ChoiceField([(value, label) for value, label in EventType.choices if value != EventType.REFUND])
+    type = serializers.ChoiceField([choice for choice in EventType.choices if choice[0] not in _OWN])
     occurred_at = MomentField()
     money = MoneyField(required=False, help_text=_("The net amount paid."))
     gross = MoneyField(required=False, help_text=_("The amount before discounts."))
@@ -146,7 +148,8 @@ class PreviewView(ApiView):
         return Response([self._preview(_read_one(body, row)) for row, body in enumerate(request.data)])
 
     def _preview(self, event: IncomingEvent) -> dict[str, Any]:
-        return {"reference": event.reference, **show_verdicts(awarding.preview(event=event, at=self.at))}
+        verdicts = awarding.preview(event=event, at=self.at, source=self.caller.source)
+        return {"reference": event.reference, **show_verdicts(verdicts)}
 
 
 class ExplanationView(ApiView):

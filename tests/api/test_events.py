@@ -124,6 +124,8 @@ def test_more_than_ten_thousand_events_are_refused_whole(till: Caller) -> None:
         ({"member": None}, 400, "invalid", "member"),
         ({"member": "a\x00"}, 404, "unknown_member", "member"),
         ({"type": "refund"}, 422, "unknown_type", "type"),
+        ({"type": "referral"}, 422, "reserved_type", "type"),
+        ({"type": "custom", "attributes": {"referral": True}}, 422, "reserved_attribute", "attributes"),
         ({"type": ["purchase"]}, 400, "invalid", "type"),
         ({"occurred_at": "2026-03-01T12:00:00"}, 400, "invalid", "occurred_at"),
         ({"occurred_at": "2026-03-01"}, 400, "invalid", "occurred_at"),

@@ -31,11 +31,11 @@ def new_member(tier: str = "member") -> Member:
     return MemberFactory.create(tier=Tier.objects.get(code=tier))
 
 
-def earned(member: Member, *, at: datetime = AT, **columns: object) -> dict[str, int]:
+def earned(member: Member, *, at: datetime = AT, source: str = "till", **columns: object) -> dict[str, int]:
     """Return what one event gives a member."""
     given = {"reference": f"r-{member.number}-{at}", "type": "purchase", "currency": "CNY", **columns}
     event = IncomingEvent(member_id=member.pk, occurred_at=at, **given)  # type: ignore[arg-type]
-    return awarding.award(event=event, source="till", actor=TESTER, at=at).points
+    return awarding.award(event=event, source=source, actor=TESTER, at=at).points
 
 
 def test_1_yuan_of_a_plain_purchase_is_1_point_and_1_growth_and_nothing_else() -> None:
@@ -47,13 +47,13 @@ def test_1_yuan_of_a_plain_purchase_is_1_point_and_1_growth_and_nothing_else() -
 
 
 def test_a_referral_is_100_points() -> None:
-    assert earned(new_member(), type="referral", currency="") == {"points": 100}
+    assert earned(new_member(), type="referral", currency="", source="referral") == {"points": 100}
 
 
 def test_what_is_earned_buys_a_coupon_a_gift_and_a_service() -> None:
     member = new_member()
     earned(member, amount_minor=1_100_000)
-    earned(member, at=AT + timedelta(hours=1), type="referral", currency="")
+    earned(member, at=AT + timedelta(hours=1), type="referral", currency="", source="referral")
 
     for code, points in (("coupon-1", 100), ("gift-mug", 1_000), ("service-lounge", 10_000)):
         ordered = redeeming.redeem(

@@ -42,6 +42,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no type": ({"type": ""}, "unknown_type"),
     "an unknown type": ({"type": "robbery"}, "unknown_type"),
     "a refund posing as an event": ({"type": "refund"}, "unknown_type"),
+    "an invitation": ({"type": "referral"}, "reserved_type"),
+    "somebody invited": ({"type": "custom", "attributes": {"referral": True, "role": "friend"}}, "reserved_attribute"),
     "a time without zone": ({"occurred_at": datetime(2026, 3, 10, 12)}, "naive_time"),  # noqa: DTZ001
     "the future": ({"occurred_at": AT + timedelta(minutes=6)}, "future_time"),
     "long ago": ({"occurred_at": datetime(1989, 12, 31, tzinfo=UTC)}, "absurd_time"),
@@ -320,8 +322,8 @@ def test_a_preview_stores_nothing_and_refuses_what_the_award_refuses() -> None:
     with nothing_changes():
         (verdict,) = awarding.preview(event=event(member, 10), at=AT)
         assert verdict.points == 10
-        for name in ("a negative amount", "a stranger"):
+        for name in ("a negative amount", "a stranger", "an invitation"):
             wrong, code = BAD[name]
             with pytest.raises(EventRejected) as refused:
-                awarding.preview(event=replace(event(member, 10), **wrong), at=AT)
+                awarding.preview(event=replace(event(member, 10), **wrong), at=AT, source="till")
             assert refused.value.code == code

@@ -382,8 +382,8 @@ def test_a_refund_is_not_refunded_and_what_is_not_there_neither(member: Member) 
 
 
 def test_an_event_without_money_is_refunded_whole_or_not_at_all_and_once(member: Member) -> None:
-    fixed_rule(100, event_types=["referral"])
-    (result,) = take(event(member, type="referral"))
+    fixed_rule(100, event_types=["review"])
+    (result,) = take(event(member, type="review"))
     invited = kept(member, result)
 
     with nothing_changes(), pytest.raises(EventWithoutAmount):
