@@ -10,10 +10,21 @@ from django.db import migrations, models
 from config.lib.sql import run_sql
 
 #: The functions as they are now; see 0004_functions_again.
-DIGEST = "6635b0cebdae1303b348b322dc4c14b0dd625caa60eecbde47e97229f42ee21d"
+DIGEST = "a058522411abcf56630bacaadfaa888a66207da62743b9bb6ce97fe064dceaa8"
 
 #: A function is known by its arguments: with one more it is another one, and the old one would stay beside it.
 OLD_REFUND = "points_refund(bigint, bigint, bigint, jsonb, text, text, bytea, timestamptz, text, timestamptz, text, timestamptz)"
+
+#: Invitations were rewarded before there were verdicts: without one they would be judged, and perhaps held, a second time.
+PAID_BEFORE = """
+    INSERT INTO points_referral (member_id, friend_id, status, happened_at, recorded_at)
+    SELECT e.member_id, f.id, 'rewarded', e.occurred_at, e.recorded_at
+    FROM points_reference r
+    JOIN points_event e ON e.id = r.target AND e.member_id = r.member_id AND e.type = 'referral'
+    JOIN members_member f ON f.number = substr(r.reference, 8) AND f.referred_by_id = e.member_id
+    WHERE r.source = 'referral' AND r.operation = 'event' AND r.reference LIKE 'friend-%'
+    ORDER BY e.id
+"""
 
 
 class Migration(migrations.Migration):
@@ -412,4 +423,5 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
+        migrations.RunSQL(PAID_BEFORE, migrations.RunSQL.noop),
     ]
