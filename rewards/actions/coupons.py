@@ -353,15 +353,21 @@ def claim(*, code: str, member: Member, actor: Actor, at: datetime) -> Coupon:
 
 
 @transaction.atomic
-def void(*, coupon: Coupon, actor: Actor, at: datetime, reason: str = "") -> Coupon:
-    """Take a coupon out of use before it was used up; what was reserved of it is released."""
+def void(*, coupon: Coupon, actor: Actor, at: datetime, reason: str = "", unused_only: bool = False) -> Coupon:
+    """Take a coupon out of use before it was used up; what was reserved of it is released.
+
+    Raises CouponOver; with `unused_only` also for one that was used in part, which is worth less than it was.
+    """
     for reserved in CouponReservation.objects.filter(coupon=coupon, state=ReservationState.HELD).order_by("id"):
         let_go(reserved, actor=actor, at=at, reason=reason)
-    unused = Coupon.objects.filter(pk=coupon.pk, state__in=USABLE_COUPON_STATES, held=0)
-    change = told(actor=actor, at=at, reason=reason)
-    if not unused.update(state=CouponState.VOID, change=change):
+    good = Coupon.objects.filter(pk=coupon.pk, state__in=USABLE_COUPON_STATES, held=0)
+    if unused_only:
+        good = good.filter(used=0)
+    if not good.update(state=CouponState.VOID, change=told(actor=actor, at=at, reason=reason)):
         coupon.refresh_from_db()
-        raise CouponOver(state=coupon.get_state_display())
+        raise CouponOver(
+            state=CouponState.REDEEMED.label if unused_only and coupon.used else coupon.get_state_display()
+        )
     coupon.refresh_from_db()
     return coupon
 

@@ -185,7 +185,7 @@ def cancel(
         # A coupon that ended is worth nothing, marked by the night or not: it does not become points again.
         if redemption.coupon.expires_at is not None and redemption.coupon.expires_at <= at:
             raise coupons.CouponOver(state=CouponState.EXPIRED.label)
-        coupons.void(coupon=redemption.coupon, actor=actor, at=at, reason=reason)
+        coupons.void(coupon=redemption.coupon, actor=actor, at=at, reason=reason, unused_only=True)
     give_back(redemption=redemption, source=source, actor=actor, at=at)
     return Redeemed(redemption, redemption.coupon, replayed=False)
 

@@ -130,7 +130,8 @@ def can_cancel(order: Redemption, *, at: datetime) -> bool:
     if coupon is None:
         return True
     # Points spent on a coupon that was let expire are gone; cancelling must not be a way to get them back.
-    return coupon.state in USABLE_COUPON_STATES and (coupon.expires_at is None or coupon.expires_at > at)
+    is_unused = coupon.state in USABLE_COUPON_STATES and coupon.used == 0
+    return is_unused and (coupon.expires_at is None or coupon.expires_at > at)
 
 
 def _booking_form(request: MemberRequest, order: Redemption) -> BookingForm | None:

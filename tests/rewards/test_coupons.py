@@ -14,7 +14,15 @@ from rewards.actions.coupons import CouponDone
 from rewards.models import Coupon, CouponEvent, CouponKey
 from tests.members.factories import AT, TESTER, MemberFactory
 
-from .factories import CouponBatchFactory, CouponRewardFactory, codes_of, member_with, order, printed_coupon
+from .factories import (
+    CouponBatchFactory,
+    CouponRewardFactory,
+    available,
+    codes_of,
+    member_with,
+    order,
+    printed_coupon,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -237,6 +245,31 @@ def test_a_used_coupon_keeps_its_order_from_being_cancelled() -> None:
     redemption.refresh_from_db()
     assert redemption.state == "completed"
     assert state_of(redemption.coupon) == "redeemed"
+
+
+def test_a_coupon_used_in_part_keeps_its_order_from_being_cancelled_until_the_use_is_given_back() -> None:
+    batch = CouponBatchFactory.create(uses=5)
+    codes_of(batch)
+    redemption = order(member_with(100), CouponRewardFactory.create(coupon_value_minor=None, coupon_batch=batch))
+    coupon = redemption.coupon
+    assert coupon is not None
+    use(coupon)
+    cancel: dict[str, Any] = {"redemption": redemption, "source": "shop", "actor": TESTER, "at": AT}
+
+    with pytest.raises(coupons.CouponOver, match="Redeemed"):
+        redeeming.cancel(reference="x", **cancel)
+    assert (state_of(coupon), available(redemption.member)) == ("assigned", 0)
+
+    coupons.rollback(code=coupon.code, source="till", reference="b-1", actor=TESTER, at=AT)
+    redeeming.cancel(reference="y", **cancel)
+    assert (state_of(coupon), available(redemption.member)) == ("void", 100)
+
+
+def test_staff_may_void_a_coupon_used_in_part() -> None:
+    coupon = printed_coupon(uses=5)
+    use(coupon)
+
+    assert coupons.void(coupon=coupon, actor=TESTER, at=AT).state == "void"
 
 
 def test_a_printed_code_is_given_to_a_member_once() -> None:

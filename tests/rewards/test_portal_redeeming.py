@@ -15,6 +15,7 @@ from rewards.actions import coupons, fulfilling, paying, stocking
 from rewards.models import Coupon, Redemption, Reward, RewardCategory, RewardVariant, Stock
 from tests.members.factories import TESTER, MemberFactory, sign_in_for
 
+from .factories import CouponBatchFactory, codes_of
 from .portal_scene import Scene, set_scene
 
 pytestmark = pytest.mark.django_db
@@ -384,6 +385,24 @@ def test_a_used_or_expired_coupon_cannot_be_turned_back_into_points(browser: Cli
             assert "This order can no longer be cancelled." in response.text
 
     assert available(scene) == 12_145
+
+
+def test_a_coupon_used_in_part_cannot_be_turned_back_into_points(browser: Client, scene: Scene) -> None:
+    batch = CouponBatchFactory.create(uses=5)
+    codes_of(batch)
+    Reward.objects.filter(code="coupon-1").update(
+        coupon_batch=batch, coupon_value_minor=None, coupon_valid_days=None, coupon_currency=""
+    )
+    path = order(browser, "coupon-1")["Location"]
+    assert "Cancel this order" in browser.get(path).text
+    use: dict[str, Any] = {"source": "till", "reference": "c-1", "actor": TESTER, "at": timezone.now()}
+    coupons.redeem(code=batch.coupons.get().code, amount_minor=5_000, currency="CNY", **use)
+
+    response = browser.post(f"{path}cancel/", follow=True)
+
+    assert "This order can no longer be cancelled." in response.text
+    assert "Cancel this order" not in response.text
+    assert available(scene) == 12_245
 
 
 def test_coupons_are_listed_with_what_can_still_be_used_first(browser: Client, scene: Scene) -> None:
