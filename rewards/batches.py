@@ -213,7 +213,8 @@ def audience(giving: CouponGiving) -> QuerySet[Member]:
 def give(*, giving: CouponGiving, actor: Actor, at: datetime) -> int:
     """Give each member of the audience who has none a code of the batch; the number given.
 
-    Goes on where a killed run stopped; two runs at once wait for each other. Stops where the codes end.
+    Goes on where a killed run stopped; two runs at once wait for each other, as do two givings of one batch. Stops
+    where the codes end.
     """
     total = 0
     while (given := _give_chunk(giving, actor, at)) is not None:
@@ -227,6 +228,8 @@ def _give_chunk(giving: CouponGiving, actor: Actor, at: datetime) -> int | None:
     locked = CouponGiving.objects.select_for_update().get(pk=giving.pk)
     if locked.state == GivingState.DONE:
         return None
+    # Two givings of one batch wait for each other: what the other gave is seen below, and nobody gets a code of both.
+    CouponBatch.objects.select_for_update(no_key=True).get(pk=locked.batch_id)
     people = list(
         audience(locked).filter(pk__gt=locked.last_member_id).order_by("pk").values_list("pk", flat=True)[:_CHUNK]
     )

@@ -160,6 +160,20 @@ def test_a_batch_made_and_given_by_two_workers_at_once_is_made_and_given_once(mo
     assert (giving.given, giving.state) == (12, "done")
 
 
+def test_two_givings_of_one_batch_at_once_give_every_member_one_code() -> None:
+    batch: CouponBatch = CouponBatchFactory.create(quantity=40)
+    codes_of(batch)
+    members = [MemberFactory.create() for _ in range(12)]
+    asked: dict[str, Any] = {"batch": batch, "wanted": 12, "reason": "x", "created_by": TESTER, "created_at": AT}
+    givings = [CouponGiving.objects.create(**asked) for _ in range(CONNECTIONS)]
+
+    try_all(CONNECTIONS, lambda number: batches.give(giving=givings[number], actor=TESTER, at=AT))
+
+    owners = Coupon.objects.filter(batch=batch, member__isnull=False).values_list("member_id", flat=True)
+    assert sorted(owners) == sorted(member.pk for member in members)
+    assert set(CouponGiving.objects.values_list("state", flat=True)) == {"done"}
+
+
 def test_the_last_codes_of_a_batch_go_to_exactly_as_many_buyers() -> None:
     batch = CouponBatchFactory.create(quantity=5)
     codes_of(batch)
