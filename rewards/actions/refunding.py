@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from config.lib.actor import Actor
 from points.actions import claiming, refunding
+from points.actions.awarding import FUTURE_TOLERANCE
 from points.actions.refunding import Refunded, RefundReason
 from points.models import COUPON_USES, Event, Operation
 from rewards.actions import coupons
@@ -79,7 +81,8 @@ def refund(
 def lock_coupons(*, event: Event) -> list[CouponUse]:
     """Lock the coupons an event names, before the member's balance, and return their uses in the order of the names.
 
-    References that are no use of a coupon by the system that sent the event are passed over.
+    References that are no use of a coupon by the system that sent the event are passed over, and so is a use by
+    another member or one that an earlier event names: it was used on that purchase.
     """
     named = event.attributes.get(COUPON_USES)
     targets = {
@@ -92,9 +95,40 @@ def lock_coupons(*, event: Event) -> list[CouponUse]:
         return []
     locked = {each.pk for each in Coupon.objects.select_for_update().filter(pk__in=targets.values()).order_by("pk")}
     uses = CouponUse.objects.select_related("coupon").filter(
-        coupon__in=locked, source=event.source, reference__in=targets, gives_back__isnull=True
+        Q(member_id=None) | Q(member_id=event.member_id),
+        coupon__in=locked,
+        source=event.source,
+        reference__in=targets,
+        gives_back__isnull=True,
     )
-    return sorted(uses, key=lambda use: list(targets).index(use.reference))
+    return sorted(_first_named_by(event, list(uses)), key=lambda use: list(targets).index(use.reference))
+
+
+def _first_named_by(event: Event, uses: list[CouponUse]) -> list[CouponUse]:
+    """Keep the uses that no event of this source named before this one did, counted from when the use was made.
+
+    What names a use comes with it or after it, so the journal is read from there on alone: by the time of its rows.
+    """
+    since = {
+        use.reference: use.at - FUTURE_TOLERANCE for use in uses if use.at - FUTURE_TOLERANCE <= event.recorded_at
+    }
+    if not since:
+        return []
+    earlier = Event.objects.filter(
+        source=event.source,
+        pk__lt=event.pk,
+        recorded_at__gte=min(since.values()),
+        **{f"attributes__{COUPON_USES}__has_any_keys": list(since)},
+    ).values_list("member_id", "recorded_at", f"attributes__{COUPON_USES}")
+    return [
+        use
+        for use in uses
+        if use.reference in since
+        and not any(
+            use.reference in named and recorded_at >= since[use.reference] and use.member_id in (None, member_id)
+            for member_id, recorded_at, named in earlier
+        )
+    ]
 
 
 def _was_given_back(refunded: Refunded, use: CouponUse) -> bool:

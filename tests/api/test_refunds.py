@@ -1,14 +1,17 @@
 """Refunds over HTTP: what comes back with them, and what is said to a refund that cannot be."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from members.models import Member
 from points import reports
 from points.models import Balance, Event
 from rewards.models import Coupon, CouponEvent
 from tests.api.conftest import NOON, Answer, Caller, purchase
+from tests.members.factories import MemberFactory
 from tests.points.factories import fingerprint
 from tests.rewards.factories import printed_coupon
 
@@ -112,6 +115,42 @@ def test_only_uses_by_the_system_that_sent_the_purchase_come_back(till: Caller, 
     answer = back(till, "r-1")
 
     assert (answer.status, answer.body["coupons"], states(coupon)) == (201, [], ["redeemed"])
+
+
+def test_a_use_that_two_purchases_name_belongs_to_the_first_of_them(till: Caller, alice: Member) -> None:
+    (coupon,) = buy_with_coupon(till, alice, "u-1")
+    bob = MemberFactory.create(name="Bob")
+    till.post("events/", purchase(bob, "cheap", "1.00", coupons=["u-1"]))
+
+    second = back(till, "r-1", "cheap")
+    before = states(coupon)
+    first = back(till, "r-2")
+
+    assert (second.body["coupons"], before) == ([], ["redeemed"])
+    assert (first.body["coupons"], states(coupon)) == (["u-1"], ["rolled_back"])
+
+
+def test_a_use_by_a_member_comes_back_with_that_members_purchase_alone(till: Caller, alice: Member) -> None:
+    bob, coupon = MemberFactory.create(name="Bob"), printed_coupon()
+    used = {"reference": "u-1", "money": yuan("100.00"), "member": alice.number}
+    till.post(f"coupons/{coupon.code}/redeem/", used)
+    till.post("events/", purchase(bob, "bobs", "1.00", coupons=["u-1"]))
+    till.post("events/", purchase(alice, "bill", "100.00", coupons=["u-1"]))
+
+    others = back(till, "r-1", "bobs")
+    own = back(till, "r-2")
+
+    assert (others.body["coupons"], own.body["coupons"], states(coupon)) == ([], ["u-1"], ["rolled_back"])
+
+
+def test_a_purchase_long_before_the_use_does_not_hold_its_name(till: Caller, alice: Member) -> None:
+    with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
+        till.post("events/", purchase(alice, "early", "1.00", coupons=["u-1"]))
+    (coupon,) = buy_with_coupon(till, alice, "u-1")
+
+    early, own = back(till, "r-1", "early"), back(till, "r-2")
+
+    assert (early.body["coupons"], own.body["coupons"], states(coupon)) == ([], ["u-1"], ["rolled_back"])
 
 
 @pytest.mark.parametrize(
