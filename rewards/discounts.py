@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 
 from django.utils.translation import gettext_lazy as _
@@ -77,7 +78,7 @@ class Purchase:
 
 
 def refusals(
-    *, coupon: Coupon, purchase: Purchase, member: Member | None, source: str, is_held: bool = False
+    *, coupon: Coupon, purchase: Purchase, member: Member | None, source: str, at: datetime, is_held: bool = False
 ) -> Iterator[DomainError]:
     """Yield every reason against it, the one to tell first coming first; none means the coupon fits.
 
@@ -85,7 +86,7 @@ def refusals(
     """
     yield from _of_purchase(coupon, purchase)
     if not is_held:
-        yield from _of_member(coupon, member)
+        yield from _of_member(coupon, member, at)
     if purchase.bill and not _is_combinable(coupon, source, purchase.bill):
         yield NotCombinable()
 
@@ -118,7 +119,7 @@ def _of_purchase(coupon: Coupon, purchase: Purchase) -> Iterator[DomainError]:
         yield ItemMissing(item=wanted)
 
 
-def _of_member(coupon: Coupon, member: Member | None) -> Iterator[DomainError]:
+def _of_member(coupon: Coupon, member: Member | None, at: datetime) -> Iterator[DomainError]:
     """Judge a limit per member. The trigger on the coupon judges again under its lock."""
     if coupon.uses_per_member is None:
         return
@@ -127,7 +128,8 @@ def _of_member(coupon: Coupon, member: Member | None) -> Iterator[DomainError]:
         yield MemberRequired()
         return
     had = CouponUse.objects.standing().filter(coupon=coupon, member_id=member_id).count()
-    had += CouponReservation.objects.filter(coupon=coupon, member_id=member_id, state=ReservationState.HELD).count()
+    held = CouponReservation.objects.filter(coupon=coupon, state=ReservationState.HELD, expires_at__gt=at)
+    had += held.filter(member_id=member_id).count()
     if had >= coupon.uses_per_member:
         yield MemberLimitReached(limit=coupon.uses_per_member)
 

@@ -121,7 +121,8 @@ def validate(
     coupon = _find(code)
     if coupon is None or not (_is_open(coupon, at) and _is_for(coupon, member)):
         return CouponCheck(False, 0, [(CouponUnusable.code, str(CouponUnusable()))])
-    reasons = [(no.code, str(no)) for no in refusals(coupon=coupon, purchase=purchase, member=member, source=source)]
+    against = refusals(coupon=coupon, purchase=purchase, member=member, source=source, at=at)
+    reasons = [(no.code, str(no)) for no in against]
     return CouponCheck(not reasons, 0 if reasons else discount_of(coupon, purchase), reasons)
 
 
@@ -156,11 +157,11 @@ def redeem(
         raise CouponUnusable
     if held is None:
         _refuse_unusable(coupon, member, at, actor)
-        _refuse_unfit(coupon, purchase, member, source)
+        _refuse_unfit(coupon, purchase, member, source, at)
     else:
         member = _holder(coupon, held, member)
         # The place it is kept for counts against its own limit.
-        _refuse_unfit(coupon, purchase, None, source, is_held=True)
+        _refuse_unfit(coupon, purchase, None, source, at, is_held=True)
     discount = discount_of(coupon, purchase)
     change = told(
         actor=actor,
@@ -177,9 +178,9 @@ def redeem(
     with _laws_in_words(coupon):
         if held is not None:
             mine = Coupon.objects.filter(pk=coupon.pk, held__gt=0)
-            moved = mine.update(used=F("used") + 1, held=F("held") - 1, change=change)
+            moved = mine.update(used=F("used") + 1, held=F("held") - 1, change=change) > 0
         else:
-            moved = Coupon.objects.usable(at).filter(pk=coupon.pk).update(used=F("used") + 1, change=change)
+            moved = _take(coupon, at, actor, used=F("used") + 1, change=change)
     if not moved:
         raise CouponUnusable
     coupon.refresh_from_db()
@@ -242,7 +243,7 @@ def reserve(
     if _is_known(coupon, RESERVATION, source, reference, content):
         return CouponHeld(coupon, _under(coupon, source, reference).get(), discount_of(coupon, purchase), True)
     _refuse_unusable(coupon, member, at, actor)
-    _refuse_unfit(coupon, purchase, member, source)
+    _refuse_unfit(coupon, purchase, member, source, at)
     until = at + lasts if coupon.expires_at is None else min(at + lasts, coupon.expires_at)
     change = told(
         actor=actor,
@@ -254,7 +255,7 @@ def reserve(
         channel=channel or None,
     )
     with _laws_in_words(coupon):
-        moved = Coupon.objects.usable(at).filter(pk=coupon.pk).update(held=F("held") + 1, change=change)
+        moved = _take(coupon, at, actor, held=F("held") + 1, change=change)
     if not moved:
         raise CouponUnusable
     coupon.refresh_from_db()
@@ -419,18 +420,19 @@ def _is_for(coupon: Coupon, member: Member | None) -> bool:
 
 
 def _refuse_unusable(coupon: Coupon, member: Member | None, at: datetime, actor: Actor) -> None:
-    """Refuse what cannot be used by this member now; what is reserved beyond its time is released for the next."""
+    """Refuse what cannot be used by this member now; what the member reserved beyond its time counts no longer."""
     if not (_is_open(coupon, at) and _is_for(coupon, member)):
         raise CouponUnusable
-    if coupon.held:
-        for reserved in _stale(coupon, at).order_by("id"):
+    if coupon.held and coupon.uses_per_member is not None:
+        member_id = coupon.member_id or (member.pk if member else None)
+        for reserved in _stale(coupon, at).filter(member_id=member_id).order_by("id"):
             let_go(reserved, actor=actor, at=at)
 
 
 def _refuse_unfit(
-    coupon: Coupon, purchase: Purchase, member: Member | None, source: str, *, is_held: bool = False
+    coupon: Coupon, purchase: Purchase, member: Member | None, source: str, at: datetime, *, is_held: bool = False
 ) -> None:
-    for refusal in refusals(coupon=coupon, purchase=purchase, member=member, source=source, is_held=is_held):
+    for refusal in refusals(coupon=coupon, purchase=purchase, member=member, source=source, at=at, is_held=is_held):
         raise refusal
 
 
@@ -440,6 +442,17 @@ def _stale(coupon: Coupon, at: datetime) -> QuerySet[CouponReservation]:
 
 def _under(coupon: Coupon, source: str, reference: str) -> QuerySet[CouponReservation]:
     return CouponReservation.objects.filter(coupon=coupon, source=source, reference=reference)
+
+
+def _take(coupon: Coupon, at: datetime, actor: Actor, **counted: Any) -> bool:
+    """Count one use or reservation more; where none is left, one that is reserved beyond its time gives way."""
+    free = Coupon.objects.usable(at).filter(pk=coupon.pk)
+    while not free.update(**counted):
+        reserved = _stale(coupon, at).order_by("id").first()
+        if reserved is None:
+            return False
+        let_go(reserved, actor=actor, at=at)
+    return True
 
 
 def _uses_under(coupon: Coupon, source: str, reference: str) -> QuerySet[CouponUse]:

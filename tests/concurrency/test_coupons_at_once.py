@@ -81,6 +81,16 @@ def test_a_code_of_fifty_uses_is_used_exactly_fifty_times_by_sixty_four_clients(
         assert Coupon.objects.get(pk=coupon.pk).state == "redeemed"
 
 
+def test_carts_that_were_left_cost_none_of_many_at_once_a_use() -> None:
+    coupon, late = printed_coupon(uses=10), AT + timedelta(minutes=20)
+    for number in range(9):
+        coupons.reserve(code=coupon.code, reference=f"cart-{number}", **PURCHASE)
+
+    outcomes = try_all(CONNECTIONS, lambda number: use(coupon, number, at=late))
+
+    assert outcomes == {"done": 10, "coupon_unusable": CONNECTIONS - 10}
+
+
 def test_a_member_uses_a_printed_code_once_however_many_tills_try() -> None:
     coupon, members = printed_coupon(uses=500, uses_per_member=1), [MemberFactory.create() for _ in range(5)]
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from points.actions.posting import ReferenceConflict
 from rewards import batches, discounts
@@ -105,6 +106,32 @@ def test_a_reservation_beyond_its_time_holds_nobody_up() -> None:
     assert state_of(other) == "issued"
 
 
+@pytest.mark.parametrize("terms", [{}, {"uses_per_member": 1}])
+def test_forty_carts_that_were_left_hold_up_nobody_who_finds_a_use_free(
+    terms: dict[str, int], django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    coupon, member = printed_coupon(uses=50, **terms), MemberFactory.create()
+    for number in range(40):
+        reserve(coupon, f"cart-{number}", member=MemberFactory.create() if terms else None)
+
+    with django_assert_max_num_queries(14):
+        use(coupon, member=member, at=LATER)
+
+    assert Coupon.objects.get(pk=coupon.pk).held == 40
+
+
+def test_of_carts_that_were_left_one_gives_way_when_no_use_is_free() -> None:
+    coupon = printed_coupon(uses=3)
+    for number in range(3):
+        reserve(coupon, f"cart-{number}")
+
+    use(coupon, at=LATER)
+    reserve(coupon, "new", at=LATER)
+
+    states = CouponReservation.objects.order_by("id").values_list("reference", "state")
+    assert list(states) == [("cart-0", "released"), ("cart-1", "released"), ("cart-2", "held"), ("new", "held")]
+
+
 def test_of_a_code_of_many_uses_each_reservation_keeps_one() -> None:
     coupon = printed_coupon(uses=3)
     reserve(coupon, "a")
@@ -165,3 +192,15 @@ def test_a_members_reservation_counts_against_the_members_limit() -> None:
 
     assert use(coupon, "pay", member=alice, reservation="cart").coupon.used == 1
     assert CouponUse.objects.get().member_id == alice.pk
+
+
+def test_what_a_member_left_in_a_cart_counts_no_longer_when_its_time_is_over() -> None:
+    coupon, alice = printed_coupon(uses=9, uses_per_member=1), MemberFactory.create()
+    reserve(coupon, member=alice)
+    asked: dict[str, Any] = {"code": coupon.code, "amount_minor": 10_000, "currency": "CNY", "member": alice}
+
+    before, after = coupons.validate(at=AT, **asked), coupons.validate(at=LATER, **asked)
+    used = use(coupon, member=alice, at=LATER)
+
+    assert ([code for code, _ in before.reasons], after.valid) == (["member_limit_reached"], True)
+    assert (used.coupon.used, used.coupon.held) == (1, 0)
