@@ -147,7 +147,8 @@ def redeem(
     What this source reserved under `reservation`, or else under the same reference, is what is used. The same
     reference gives the first answer. Raises CouponUnusable, ReferenceConflict and the refusals of `discounts`.
     """
-    coupon, purchase = _get(code), Purchase(amount_minor, currency, channel, bill, items)
+    coupon = _get(code, Operation.COUPON, source, reference)
+    purchase = Purchase(amount_minor, currency, channel, bill, items)
     content = _content(purchase, member, reservation)
     if _is_known(coupon, Operation.COUPON, source, reference, content):
         use = _uses_under(coupon, source, reference).filter(gives_back__isnull=True).get()
@@ -194,10 +195,12 @@ def rollback(
     """Give a use back: the coupon can be used again until its time is over.
 
     `use` is the reference it was used under, and needed when several uses of the code stand; `user` the source that
-    used it, which is this one unless told otherwise. Raises CouponUnusable, CouponNotRedeemed, UseRequired,
-    ReferenceConflict.
+    used it, which is this one unless told otherwise. Raises CouponUnusable for what that source never used,
+    CouponNotRedeemed, UseRequired, ReferenceConflict.
     """
     coupon = _get(code)
+    if not CouponUse.objects.filter(coupon=coupon, source=user or source, gives_back__isnull=True).exists():
+        raise CouponUnusable
     if _is_known(coupon, ROLLBACK, source, reference, {"use": use} if use else {}):
         back = _uses_under(coupon, source, reference).filter(gives_back__isnull=False).get()
         return CouponDone(coupon, back.discount_minor, replayed=True)
@@ -238,7 +241,8 @@ def reserve(
 
     The coupon's own end is the reservation's too. Raises what using it would raise.
     """
-    coupon, purchase = _get(code), Purchase(amount_minor, currency, channel, bill, items)
+    coupon = _get(code, RESERVATION, source, reference)
+    purchase = Purchase(amount_minor, currency, channel, bill, items)
     content = _content(purchase, member, "") | {"seconds": int(lasts.total_seconds())}
     if _is_known(coupon, RESERVATION, source, reference, content):
         return CouponHeld(coupon, _under(coupon, source, reference).get(), discount_of(coupon, purchase), True)
@@ -278,6 +282,14 @@ def release(*, code: str, source: str, reference: str, actor: Actor, at: datetim
         raise CouponUnusable
     coupon.refresh_from_db()
     return CouponHeld(coupon, reserved, 0, replayed)
+
+
+def is_own(*, code: str, source: str) -> bool:
+    """Tell whether this source has used or reserved the code before: then it is no guess."""
+    known = Coupon.objects.by_code(code)
+    return any(
+        rows.objects.filter(coupon__in=known, source=source).exists() for rows in (CouponUse, CouponReservation)
+    )
 
 
 def let_go(reserved: CouponReservation, *, actor: Actor, at: datetime, reason: str = "") -> bool:
@@ -398,9 +410,12 @@ def _find(code: str) -> Coupon | None:
     return Coupon.objects.by_code(code).select_related("member").first()
 
 
-def _get(code: str) -> Coupon:
+def _get(code: str, operation: str = "", source: str = "", reference: str = "") -> Coupon:
+    """Return the coupon of a code. An unknown one is refused as a bad one would be that comes under this reference."""
     coupon = _find(code)
     if coupon is None:
+        if reference and claiming.find(source=source, operation=operation, reference=reference):
+            raise ReferenceConflict(reference=reference)
         raise CouponUnusable
     return coupon
 
@@ -429,6 +444,17 @@ def _refuse_unusable(coupon: Coupon, member: Member | None, at: datetime, actor:
             let_go(reserved, actor=actor, at=at)
 
 
+def _take(coupon: Coupon, at: datetime, actor: Actor, **counted: Any) -> bool:
+    """Count one use or reservation more; where none is left, one that is reserved beyond its time gives way."""
+    free = Coupon.objects.usable(at).filter(pk=coupon.pk)
+    while not free.update(**counted):
+        reserved = _stale(coupon, at).order_by("id").first()
+        if reserved is None:
+            return False
+        let_go(reserved, actor=actor, at=at)
+    return True
+
+
 def _refuse_unfit(
     coupon: Coupon, purchase: Purchase, member: Member | None, source: str, at: datetime, *, is_held: bool = False
 ) -> None:
@@ -442,17 +468,6 @@ def _stale(coupon: Coupon, at: datetime) -> QuerySet[CouponReservation]:
 
 def _under(coupon: Coupon, source: str, reference: str) -> QuerySet[CouponReservation]:
     return CouponReservation.objects.filter(coupon=coupon, source=source, reference=reference)
-
-
-def _take(coupon: Coupon, at: datetime, actor: Actor, **counted: Any) -> bool:
-    """Count one use or reservation more; where none is left, one that is reserved beyond its time gives way."""
-    free = Coupon.objects.usable(at).filter(pk=coupon.pk)
-    while not free.update(**counted):
-        reserved = _stale(coupon, at).order_by("id").first()
-        if reserved is None:
-            return False
-        let_go(reserved, actor=actor, at=at)
-    return True
 
 
 def _uses_under(coupon: Coupon, source: str, reference: str) -> QuerySet[CouponUse]:

@@ -17,9 +17,10 @@ from rest_framework.throttling import BaseThrottle
 from members.api.base import ApiView, Body, first_or_again, moment
 from members.api.fields import MomentField, MoneyField, ReferenceField, TextField, WholeField, write_money
 from members.models import Scope
+from points.actions.posting import ReferenceConflict
 from points.api.bodies import find_member
 from rewards.actions import coupons, guessing
-from rewards.actions.coupons import CouponDone, CouponHeld, CouponNotRedeemed, CouponUnusable
+from rewards.actions.coupons import CouponDone, CouponHeld, CouponUnusable
 from rewards.discounts import Item
 from rewards.models import CouponState, ReservationState
 
@@ -118,13 +119,13 @@ class ReservationAnswer(serializers.Serializer[Any]):
 
 
 class WrongCodes(BaseThrottle):
-    """Lets nobody try codes who brought in too many wrong ones; whoever brings right ones is never counted."""
+    """Lets nobody try codes who brought in too many wrong ones; a code one has used or reserved is no try."""
 
     seconds = 0.0
 
     def allow_request(self, request: Request, view: Any) -> bool:
         self.seconds = guessing.seconds_to_wait(door=view.caller.actor, at=view.at)
-        return not self.seconds
+        return not self.seconds or view.is_own_code
 
     def wait(self) -> float:
         return self.seconds
@@ -134,7 +135,6 @@ class CouponView(ApiView):
     """A code in the address, a purchase in the body."""
 
     scopes: ClassVar = {"post": (Scope.REWARDS_REDEEM,)}
-    throttle_classes = [WrongCodes]
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -162,20 +162,33 @@ class CouponView(ApiView):
 
     def miss(self) -> None:
         """Count a wrong code; beyond the limit its answer is that one has to wait."""
+
+class TriedView(CouponView):
+    """A call that tells of any code whether it is good. Giving back and releasing tell a caller of its own alone."""
+
+    throttle_classes = [WrongCodes]
+
+    @property
+    def is_own_code(self) -> bool:
+        """Whether the caller has used or reserved the code in the address before."""
+        return coupons.is_own(code=self.kwargs["code"], source=self.caller.source)
+
         if seconds := guessing.count_miss(door=self.caller.actor, at=self.at):
             raise Throttled(wait=seconds)
+        if self.is_own_code:
+            return
 
     @contextmanager
     def counting_misses(self) -> Iterator[None]:
-        """Count what is refused because of the code itself."""
+        """Count what is refused because of the code itself, whatever was said of it before."""
         try:
             yield
-        except (CouponUnusable, CouponNotRedeemed):
+        except (CouponUnusable, ReferenceConflict):
             self.miss()
             raise
 
 
-class ValidateView(CouponView):
+class ValidateView(TriedView):
     """Check codes."""
 
     @extend_schema(operation_id="validate_coupon", request=CheckBody, responses=CheckAnswer)
@@ -196,7 +209,7 @@ class ValidateView(CouponView):
         )
 
 
-class RedeemView(CouponView):
+class RedeemView(TriedView):
     """Use codes."""
 
     @extend_schema(operation_id="redeem_coupon", request=UseBody, responses={200: UseAnswer, 201: UseAnswer})
@@ -221,12 +234,11 @@ class RollbackView(CouponView):
     def post(self, request: Request, code: str) -> Response:
         """Give back the use this client made of a code: the coupon can be used again until its time is over."""
         body = self.read(RollbackBody)
-        with self.counting_misses():
-            use = coupons.rollback(code=code, reference=body["reference"], use=body.get("use", ""), **self.write)
+        use = coupons.rollback(code=code, reference=body["reference"], use=body.get("use", ""), **self.write)
         return _answer(use, body["reference"])
 
 
-class ReserveView(CouponView):
+class ReserveView(TriedView):
     """Keep codes for a checkout."""
 
     @extend_schema(
@@ -256,8 +268,7 @@ class ReleaseView(CouponView):
     def post(self, request: Request, code: str) -> Response:
         """Give up what this client reserved: the code is free for others at once."""
         body = self.read(ReleaseBody)
-        with self.counting_misses():
-            held = coupons.release(code=code, reference=body["reference"], **self.write)
+        held = coupons.release(code=code, reference=body["reference"], **self.write)
         return _show(held)
 
 

@@ -1,10 +1,12 @@
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from members.models import Member
 from rewards.actions import coupons
-from rewards.models import Coupon
+from rewards.models import Coupon, CouponGuess
 from tests.api.conftest import Answer, Caller
 from tests.members.factories import AT, TESTER, MemberFactory
 from tests.rewards.factories import printed_coupon
@@ -112,8 +114,42 @@ def test_only_the_system_that_used_a_code_gives_it_back(till: Caller, shop: Call
     answer = shop.post(f"coupons/{five_off.code}/rollback/", {"reference": "r-1"})
     five_off.refresh_from_db()
 
-    assert (answer.status, answer.body["code"]) == (422, "coupon_not_redeemed")
+    assert (answer.status, answer.body["code"]) == (422, "coupon_unusable")
     assert five_off.state == "redeemed"
+
+
+def test_giving_back_tells_nobody_of_codes_of_others(till: Caller, shop: Caller, five_off: Coupon) -> None:
+    unused, own = printed_coupon(), printed_coupon()
+    use(shop, five_off)
+    use(till, own)
+    till.post(f"coupons/{own.code}/rollback/", {"reference": "r-1"})
+
+    answers = [
+        till.post(f"coupons/{code}/rollback/", {"reference": reference})
+        for code in ("GUESS", unused.code, five_off.code)
+        for reference in ("r-1", "r-2")
+    ]
+    again = till.post(f"coupons/{own.code}/rollback/", {"reference": "r-2"})
+
+    assert {(answer.status, answer.text) for answer in answers} == {(422, answers[0].text)}
+    assert answers[0].body["code"] == "coupon_unusable"
+    assert again.body["code"] == "coupon_not_redeemed"
+
+
+@pytest.mark.parametrize("step", ["redeem", "reserve"])
+def test_a_reference_used_before_tells_no_code_from_another_and_counts_as_a_try(
+    till: Caller, five_off: Coupon, step: str, settings: Any
+) -> None:
+    settings.LAUREL_COUPON_MISSES = 2
+    void = printed_coupon()
+    coupons.void(coupon=void, actor=TESTER, at=AT)
+    body = {"reference": "u-1", **TEN}
+    till.post(f"coupons/{five_off.code}/{step}/", body)
+
+    answers = [till.post(f"coupons/{code}/{step}/", body) for code in ("GUESS-1", void.code, "GUESS-2")]
+
+    assert [answer.status for answer in answers] == [409, 409, 429]
+    assert answers[0].text == answers[1].text
 
 
 @pytest.mark.parametrize(
@@ -134,12 +170,12 @@ def test_a_malformed_purchase_is_refused(till: Caller, five_off: Coupon, step: s
     assert answer.status == 400
 
 
-@pytest.mark.parametrize("step", ["validate", "redeem", "rollback", "reserve", "release"])
+@pytest.mark.parametrize("step", ["validate", "redeem", "reserve"])
 def test_guessing_is_slowed_down_and_honest_tills_are_not(
     till: Caller, shop: Caller, five_off: Coupon, step: str, settings: Any
 ) -> None:
     settings.LAUREL_COUPON_MISSES = 3
-    body = {"validate": TEN, "release": {"reference": "x"}}.get(step, {"reference": "x", **TEN})
+    body = TEN if step == "validate" else {"reference": "x", **TEN}
     for _ in range(5):
         assert till.post(f"coupons/{five_off.code}/validate/", TEN).status == 200
 
@@ -153,13 +189,57 @@ def test_guessing_is_slowed_down_and_honest_tills_are_not(
     assert honest.status == 200
 
 
+def test_who_waits_still_sends_again_gives_back_and_uses_what_it_keeps(
+    till: Caller, shop: Caller, five_off: Coupon, settings: Any
+) -> None:
+    settings.LAUREL_COUPON_MISSES = 0
+    kept, left, foreign = printed_coupon(), printed_coupon(), printed_coupon()
+    cart = {**TEN, "reference": "cart"}
+    use(till, five_off)
+    for coupon, caller in ((kept, till), (foreign, shop)):
+        caller.post(f"coupons/{coupon.code}/reserve/", cart)
+    till.post(f"coupons/{left.code}/reserve/", {**TEN, "reference": "cart-2"})
+
+    guess = till.post("coupons/GUESS/validate/", TEN)
+    answers = [
+        use(till, five_off),
+        till.post(f"coupons/{five_off.code}/validate/", TEN),
+        till.post(f"coupons/{kept.code}/reserve/", cart),
+        use(till, kept, "pay", reservation="cart"),
+        till.post(f"coupons/{left.code}/release/", {"reference": "cart-2"}),
+        till.post(f"coupons/{five_off.code}/rollback/", {"reference": "r-1"}),
+    ]
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 201, 201, 201]
+    assert [use(till, coupon, "x").status for coupon in (foreign, printed_coupon())] == [429, 429]
+    assert (guess.status, CouponGuess.objects.get().misses) == (429, 1)
+
+
+def test_what_one_used_or_kept_oneself_is_no_wrong_code(till: Caller, five_off: Coupon) -> None:
+    kept = printed_coupon()
+    till.post(f"coupons/{kept.code}/reserve/", {**TEN, "reference": "cart", "expires_in": 1})
+    use(till, five_off)
+
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=1)):
+        answers = [
+            use(till, five_off, "u-2"),
+            till.post(f"coupons/{five_off.code}/validate/", TEN),
+            use(till, five_off, money={"amount": "9.00", "currency": "CNY"}),
+            use(till, kept, "pay", reservation="cart"),
+            till.post(f"coupons/{kept.code}/release/", {"reference": "other"}),
+        ]
+
+    assert [answer.status for answer in answers] == [422, 200, 409, 422, 422]
+    assert not CouponGuess.objects.exists()
+
+
 def test_a_wrong_a_used_an_ended_and_a_foreign_code_count_alike(
-    till: Caller, alice: Member, five_off: Coupon, settings: Any
+    till: Caller, shop: Caller, alice: Member, five_off: Coupon, settings: Any
 ) -> None:
     settings.LAUREL_COUPON_MISSES = 4
     used, ended, bobs = printed_coupon(), printed_coupon(expires_at=AT), printed_coupon()
     coupons.assign(coupon=bobs, member=MemberFactory.create(name="Bob"), actor=TESTER, at=AT)
-    use(till, used)
+    use(shop, used)
 
     answers = [
         use(till, coupon, f"g-{number}", member=alice.number)

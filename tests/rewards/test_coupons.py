@@ -199,14 +199,17 @@ def test_a_use_and_its_return_may_carry_the_same_reference() -> None:
 
 
 def test_what_was_not_used_cannot_be_given_back() -> None:
-    coupon = printed_coupon()
+    coupon, returned = printed_coupon(), printed_coupon()
+    use(returned)
+    coupons.rollback(code=returned.code, source="till", reference="b-0", actor=TESTER, at=AT)
 
+    for code in (coupon.code, "nothing"):
+        with pytest.raises(coupons.CouponUnusable):
+            coupons.rollback(code=code, source="till", reference="b-1", actor=TESTER, at=AT)
     with pytest.raises(coupons.CouponNotRedeemed):
-        coupons.rollback(code=coupon.code, source="till", reference="b-1", actor=TESTER, at=AT)
-    with pytest.raises(coupons.CouponUnusable):
-        coupons.rollback(code="nothing", source="till", reference="b-1", actor=TESTER, at=AT)
+        coupons.rollback(code=returned.code, source="till", reference="b-1", actor=TESTER, at=AT)
 
-    assert state_of(coupon) == "issued"
+    assert (state_of(coupon), state_of(returned)) == ("issued", "rolled_back")
 
 
 def test_a_members_coupon_is_for_that_member_or_whoever_the_till_does_not_know() -> None:
