@@ -41,7 +41,9 @@ class CheckBody(Body):
     money = MoneyField()
     channel = TextField(max_length=64, required=False, help_text=_("Some coupons are for some channels only."))
     bill = TextField(
-        max_length=100, required=False, help_text=_("Your name of the bill: coupons used under one are combined.")
+        max_length=100,
+        required=False,
+        help_text=_("Your name of the bill. Left out, nobody can tell that coupons are combined which must not be."),
     )
     items = serializers.ListField(child=LineBody(), required=False, max_length=1_000)
 
@@ -160,8 +162,6 @@ class CouponView(ApiView):
             "items": [_read_item(line) for line in lines],
         }
 
-    def miss(self) -> None:
-        """Count a wrong code; beyond the limit its answer is that one has to wait."""
 
 class TriedView(CouponView):
     """A call that tells of any code whether it is good. Giving back and releasing tell a caller of its own alone."""
@@ -173,10 +173,12 @@ class TriedView(CouponView):
         """Whether the caller has used or reserved the code in the address before."""
         return coupons.is_own(code=self.kwargs["code"], source=self.caller.source)
 
-        if seconds := guessing.count_miss(door=self.caller.actor, at=self.at):
-            raise Throttled(wait=seconds)
+    def miss(self) -> None:
+        """Count a wrong code; beyond the limit its answer is that one has to wait."""
         if self.is_own_code:
             return
+        if seconds := guessing.count_miss(door=self.caller.actor, at=self.at):
+            raise Throttled(wait=seconds)
 
     @contextmanager
     def counting_misses(self) -> Iterator[None]:
