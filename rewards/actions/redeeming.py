@@ -60,6 +60,13 @@ class QuantityOutOfRange(DomainError):
     message = _("quantity: must be a whole number from 1 to %(most)s.")
 
 
+class PriceChanged(DomainError):
+    """A piece costs something else than what was agreed to."""
+
+    code = "price_changed"
+    message = _("The price has changed. Please look at it once more before you redeem.")
+
+
 class CannotCancel(DomainError):
     """The order has gone too far, or is undone already."""
 
@@ -68,6 +75,14 @@ class CannotCancel(DomainError):
 
 
 _ON_ITS_WAY = _("This order is on its way and can no longer be cancelled. Once it comes back, its points do too.")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one piece costs: points, and money in minor units where there is some."""
+
+    points: int
+    money_minor: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,7 @@ class _Order:
     quantity: int
     address: str
     booking: Booking | None
+    price: Price | None
     source: str
     reference: str
     actor: Actor
@@ -123,15 +139,17 @@ def redeem(
     quantity: int = 1,
     address: str = "",
     booking: Booking | None = None,
+    price: Price | None = None,
 ) -> Redeemed:
     """Spend the points and place the order, or do nothing at all. The same (source, reference) gives the first answer.
 
     A coupon is the member's at once, a service waits for its write-off code, a gift for its delivery, and what costs
-    money too for its payment. Raises ReferenceConflict, QuantityOutOfRange, VariantRequired, VariantUnknown,
-    InsufficientPoints, MemberNotActive, the subclasses of RewardUnavailable and the refusals of a booking. Locks, in
-    this order: the reference, the member's balance, the stock, which is let go in the message that takes it.
+    money too for its payment. `price` is what the member agreed to. Raises ReferenceConflict, QuantityOutOfRange,
+    VariantRequired, VariantUnknown, PriceChanged, InsufficientPoints, MemberNotActive, the subclasses of
+    RewardUnavailable and the refusals of a booking. Locks, in this order: the reference, the member's balance, the
+    stock, which is let go in the message that takes it.
     """
-    order = _Order(member, reward, variant, quantity, address.strip(), booking, source, reference, actor, at)
+    order = _Order(member, reward, variant, quantity, address.strip(), booking, price, source, reference, actor, at)
     try:
         return _redeem(order)
     except IntegrityError as error:
@@ -266,7 +284,10 @@ def _place(order: _Order, redemption_id: int) -> Redemption:
     """Spend the points, judge the limit under the lock of the member's balance, and write the order."""
     key = uuid.uuid4()
     reward, member = order.reward, order.member
-    points = reward.price_for(member.tier.code) * order.quantity
+    price = Price(reward.price_for(member.tier.code), reward.money_minor)
+    if order.price not in (None, price):
+        raise PriceChanged
+    points = price.points * order.quantity
     posted = spending.spend(
         member=member,
         points=points,

@@ -18,9 +18,10 @@ from points.actions.spending import InsufficientPoints
 from points.reports import MemberBalance
 from rewards import reports
 from rewards.actions import redeeming
+from rewards.actions.redeeming import Price
 from rewards.models import LimitPeriod, RewardCategory, RewardKind
 from rewards.portal.access import SOURCE, MemberRequest, member_page
-from rewards.portal.forms import OrderForm, delivery_of
+from rewards.portal.forms import AgreedForm, OrderForm, delivery_of
 from rewards.portal.standing import standing
 from rewards.reports import Offer
 
@@ -68,16 +69,19 @@ def redeem(request: MemberRequest, code: str) -> HttpResponse:
     form = _form(request, offer)
     if not form.is_valid():
         return _render_reward(request, offer, form, status=422)
-    if "confirmed" not in request.POST:
+    agreed = AgreedForm(request.POST)
+    if not agreed.is_valid():
         return _render_confirmation(request, offer, form)
     try:
-        done = _redeem(request, offer, form)
+        done = _redeem(request, offer, form, agreed.price)
+    except redeeming.PriceChanged as error:
+        return _render_confirmation(request, offer, form, status=422, refusal=str(error))
     except DomainError as error:
         return _render_reward(request, offer, _form(request, offer), status=422, refusal=refusal_text(error))
     return redirect("order", done.redemption.key)
 
 
-def _redeem(request: MemberRequest, offer: Offer, form: OrderForm) -> redeeming.Redeemed:
+def _redeem(request: MemberRequest, offer: Offer, form: OrderForm, price: Price) -> redeeming.Redeemed:
     member = request.member
     return redeeming.redeem(
         member=member,
@@ -86,6 +90,7 @@ def _redeem(request: MemberRequest, offer: Offer, form: OrderForm) -> redeeming.
         quantity=form.cleaned_data.get("quantity", 1),
         address=form.shipping_address,
         booking=form.booking,
+        price=price,
         source=SOURCE,
         # With the card number in it, nobody can use up the reference of somebody else's form.
         reference=f"{member.number}:{form.cleaned_data['reference']}",
@@ -165,13 +170,17 @@ def _render_reward(
     return _render(request, "portal/reward.html", "order", context, status=status)
 
 
-def _render_confirmation(request: MemberRequest, offer: Offer, form: OrderForm) -> HttpResponse:
+def _render_confirmation(
+    request: MemberRequest, offer: Offer, form: OrderForm, *, status: int = 200, refusal: str = ""
+) -> HttpResponse:
     wallet = standing(member=request.member, at=timezone.now()).wallet
     quantity = form.cleaned_data.get("quantity", 1)
     points, have = offer.points * quantity, wallet.available if wallet else 0
     context = {
         "offer": offer,
         "form": form,
+        "agreed": AgreedForm(initial={"points": offer.points, "money_minor": offer.reward.money_minor}),
+        "refusal": refusal,
         "variant": form.cleaned_data.get("variant"),
         "quantity": quantity,
         "points": points,
@@ -182,7 +191,7 @@ def _render_confirmation(request: MemberRequest, offer: Offer, form: OrderForm) 
         "left": max(0, have - points),
         "missing": max(0, points - have),
     }
-    return _render(request, "portal/confirm.html", "panel", context)
+    return _render(request, "portal/confirm.html", "panel", context, status=status)
 
 
 def _render(

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from members.models import Member, User
 from rewards.actions.booking import Booking
+from rewards.actions.redeeming import Price
 from rewards.models import RewardKind, RewardVariant
 
 _LARGEST_QUANTITY = 99
@@ -251,6 +252,18 @@ class OrderForm(forms.Form):
         """Where to send it; empty when the member picks it up."""
         is_posted = self.cleaned_data.get("delivery") == "post"
         return str(self.cleaned_data.get("address", "")) if is_posted else ""
+
+
+class AgreedForm(forms.Form):
+    """What one piece costs, as the member read it when asked once more: without it nothing was agreed to."""
+
+    points = forms.IntegerField(widget=forms.HiddenInput)
+    money_minor = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    @property
+    def price(self) -> Price:
+        """The price that was agreed to."""
+        return Price(**self.cleaned_data)
 
 
 def delivery_of(member: Member) -> str:

@@ -141,7 +141,7 @@ def test_a_page_of_the_portal_takes_the_stock_in_the_same_way() -> None:
     stock(reward, 1)
     browser = Client()
     browser.force_login(sign_in_for(member))
-    given = {"reference": "0" * 32, "confirmed": "1", "quantity": "1", "delivery": "pick_up"}
+    given = {"reference": "0" * 32, "points": "1000", "quantity": "1", "delivery": "pick_up"}
 
     answers = [browser.post("/rewards/mug/redeem/", given | {"reference": str(n) * 32}) for n in range(2)]
 

@@ -38,8 +38,14 @@ def available(scene: Scene) -> int:
 
 
 def order(browser: Client, code: str, *, reference: str = REFERENCE, **given: Any) -> Any:
-    """Send the confirmed form."""
-    return browser.post(f"/rewards/{code}/redeem/", {"reference": reference, "confirmed": "1", **given})
+    """Send the form with the price that a member without a tier of note is asked to confirm."""
+    return browser.post(f"/rewards/{code}/redeem/", {"reference": reference, **agreed(code), **given})
+
+
+def agreed(code: str) -> dict[str, Any]:
+    """Return the price as the confirmation carries it."""
+    reward = Reward.objects.get(code=code)
+    return {"points": reward.price_for("member"), "money_minor": reward.money_minor or ""}
 
 
 def first_variant(code: str) -> dict[str, str]:
@@ -85,6 +91,44 @@ def test_the_member_is_asked_once_more_before_points_are_spent(browser: Client, 
     assert "Redeem this?" in response.text
     assert "12,245" in response.text
     assert available(scene) == 12_345
+
+
+@pytest.mark.parametrize("change", [{"points": 9_000}, {"points_by_tier": {"member": 150}}])
+def test_another_price_than_the_one_confirmed_is_shown_and_not_taken(
+    browser: Client, scene: Scene, change: dict[str, Any]
+) -> None:
+    asked = browser.post("/rewards/coupon-1/redeem/", {"reference": REFERENCE})
+    sent = {"reference": REFERENCE} | {field.name: field.value() for field in asked.context["agreed"]}
+    Reward.objects.filter(code="coupon-1").update(**change)
+
+    response = browser.post("/rewards/coupon-1/redeem/", {**sent, "money_minor": ""})
+
+    assert response.status_code == 422
+    assert "The price has changed." in response.text
+    assert available(scene) == 12_345
+    order(browser, "coupon-1")  # what was shown now
+    assert available(scene) == 12_345 - response.context["points"]
+
+
+def test_money_that_was_added_after_the_confirmation_is_asked_for_first(browser: Client, scene: Scene) -> None:
+    given = {"quantity": "1", "delivery": "pick_up", **first_variant("gift-mug"), **agreed("gift-mug")}
+    Reward.objects.filter(code="gift-mug").update(money_minor=1_990)
+
+    response = order(browser, "gift-mug", **given)
+
+    assert "The price has changed." in response.text
+    assert "¥19.90" in response.text
+    assert not Redemption.objects.exists()
+    assert order(browser, "gift-mug", **{**given, **agreed("gift-mug")}).status_code == 302
+    assert Redemption.objects.get(member=scene.member).money_minor == 1_990
+
+
+def test_a_form_sent_again_is_the_same_order_whatever_it_costs_by_now(browser: Client) -> None:
+    price = agreed("coupon-1")
+    first = order(browser, "coupon-1", **price)
+    Reward.objects.filter(code="coupon-1").update(points=9_000)
+
+    assert order(browser, "coupon-1", **price)["Location"] == first["Location"]
 
 
 def test_a_coupon_is_redeemed_and_its_code_shown(browser: Client, scene: Scene) -> None:
