@@ -11,6 +11,7 @@ from points.calendar import local_date, start_of
 from points.reports import balances
 from rewards.eligibility import Asker, refusals
 from rewards.models import Coupon, LimitPeriod, Redemption, Reward, RewardVariant, Stock
+from rewards.querysets import RewardQuerySet
 
 #: The point type that prices are in.
 POINT_TYPE = "points"
@@ -46,12 +47,19 @@ class Offer:
 def catalogue(*, member: Member | None = None, at: datetime, kind: str = "", category: str = "") -> list[Offer]:
     """List what the programme offers or is about to offer, cheapest first; for a member with price and reasons.
 
-    Four statements whatever the number of rewards, three more with a member. What has ended is left out.
+    Four statements whatever the number of rewards, four more with a member. What has ended is left out.
     """
+    return _offers(Reward.objects.of_kind(kind).in_category(category), member, at)
+
+
+def offer(*, code: str, member: Member, at: datetime) -> Offer | None:
+    """Return one reward as the catalogue shows it to a member; None when it is not in it."""
+    return next(iter(_offers(Reward.objects.filter(code=code), member, at)), None)
+
+
+def _offers(chosen: RewardQuerySet, member: Member | None, at: datetime) -> list[Offer]:
     rewards = list(
-        Reward.objects.active()
-        .of_kind(kind)
-        .in_category(category)
+        chosen.active()
         .select_related("category")
         .filter(Q(valid_until__isnull=True) | Q(valid_until__gt=at))
         .prefetch_related(Prefetch("variants", RewardVariant.objects.filter(is_active=True), "choices"))

@@ -14,12 +14,15 @@ from django.views.decorators.http import require_POST
 
 from config.lib import actor
 from config.lib.errors import DomainError
+from members.models import Member
+from points.actions import claiming
 from points.actions.spending import InsufficientPoints
+from points.models import Operation
 from points.reports import MemberBalance
 from rewards import reports
 from rewards.actions import redeeming
 from rewards.actions.redeeming import Price
-from rewards.models import LimitPeriod, RewardCategory, RewardKind
+from rewards.models import LimitPeriod, Redemption, RewardCategory, RewardKind
 from rewards.portal.access import SOURCE, MemberRequest, member_page
 from rewards.portal.forms import AgreedForm, OrderForm, delivery_of
 from rewards.portal.standing import standing
@@ -57,7 +60,9 @@ def show_catalogue(request: MemberRequest) -> HttpResponse:
 @member_page
 def show_reward(request: MemberRequest, code: str) -> HttpResponse:
     """Show one reward and the form to order it."""
-    offer = _get_offer(request, code)
+    offer = reports.offer(code=code, member=request.member, at=timezone.now())
+    if offer is None:
+        raise Http404
     return _render_reward(request, offer, _form(request, offer))
 
 
@@ -65,8 +70,13 @@ def show_reward(request: MemberRequest, code: str) -> HttpResponse:
 @member_page
 def redeem(request: MemberRequest, code: str) -> HttpResponse:
     """Ask once more, then redeem. The same form sent again, by a double click or by going back, is the same order."""
-    offer = _get_offer(request, code)
-    form = _form(request, offer)
+    offer = reports.offer(code=code, member=request.member, at=timezone.now())
+    form = _form(request, offer) if offer else None
+    if (form is None or not form.is_valid()) and (order := _find_order(request)):
+        # What it chose is not offered any more, perhaps because it took the last of it.
+        return redirect("order", order.key)
+    if offer is None or form is None:
+        raise Http404
     if not form.is_valid():
         return _render_reward(request, offer, form, status=422)
     agreed = AgreedForm(request.POST)
@@ -92,11 +102,25 @@ def _redeem(request: MemberRequest, offer: Offer, form: OrderForm, price: Price)
         booking=form.booking,
         price=price,
         source=SOURCE,
-        # With the card number in it, nobody can use up the reference of somebody else's form.
-        reference=f"{member.number}:{form.cleaned_data['reference']}",
+        reference=_reference(member, form.cleaned_data["reference"]),
         actor=actor.member(member.number),
         at=timezone.now(),
     )
+
+
+def _reference(member: Member, sent: str) -> str:
+    """With the card number in it, nobody can use up the reference of somebody else's form."""
+    return f"{member.number}:{sent}"
+
+
+def _find_order(request: MemberRequest) -> Redemption | None:
+    """Return the order that this form has placed before."""
+    sent = request.POST.get("reference", "")
+    if not sent.isalnum():
+        return None
+    reference = _reference(request.member, sent)
+    known = claiming.find(source=SOURCE, operation=Operation.REDEMPTION, reference=reference)
+    return Redemption.objects.of_member(request.member).filter(pk=known[0]).first() if known else None
 
 
 def refusal_text(error: DomainError) -> str:
@@ -129,14 +153,6 @@ def _limit(period: str, limit: int) -> str:
 def _missing(points: int) -> str:
     text = ngettext("%(missing)s more point needed.", "%(missing)s more points needed.", points)
     return text % {"missing": f"{points:,}"}
-
-
-def _get_offer(request: MemberRequest, code: str) -> Offer:
-    offers = reports.catalogue(member=request.member, at=timezone.now())
-    offer = next((one for one in offers if one.reward.code == code), None)
-    if offer is None:
-        raise Http404
-    return offer
 
 
 def _form(request: MemberRequest, offer: Offer) -> OrderForm:

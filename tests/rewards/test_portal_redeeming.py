@@ -153,6 +153,27 @@ def test_the_same_form_sent_again_is_the_same_order(browser: Client, scene: Scen
     assert available(scene) == 12_245
 
 
+def test_a_double_click_on_the_last_piece_of_a_size_leads_to_the_order(browser: Client, scene: Scene) -> None:
+    reward, now = Reward.objects.get(code="gift-mug"), timezone.now()
+    small, _made = RewardVariant.objects.get_or_create(reward=reward, code="small", defaults={"name_en": "small"})
+    RewardVariant.objects.get_or_create(reward=reward, code="large", defaults={"name_en": "large"})
+    stocking.set_count(reward=reward, variant=small, count=1, reason="last", actor=TESTER, at=now)
+
+    first, again = (order(browser, "gift-mug", variant="small", quantity="1", delivery="pick_up") for _ in range(2))
+
+    assert (again.status_code, again["Location"]) == (302, first["Location"])
+    assert Redemption.objects.count() == 1
+
+
+def test_a_form_sent_again_after_the_reward_ended_leads_to_the_order(browser: Client) -> None:
+    first = order(browser, "coupon-1")
+    Reward.objects.filter(code="coupon-1").update(valid_until=timezone.now() - timedelta(seconds=1))
+
+    assert order(browser, "coupon-1")["Location"] == first["Location"]
+    for reference in ("f" * 32, "\0", ""):
+        assert order(browser, "coupon-1", reference=reference).status_code == 404
+
+
 def test_a_new_form_is_a_new_order(browser: Client) -> None:
     forms = [browser.get("/rewards/coupon-1/").context["form"]["reference"].value() for _ in range(2)]
 
