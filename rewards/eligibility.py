@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
@@ -63,7 +64,7 @@ class SoldOut(OutOfStock):
     message = _("This reward is out of stock.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asker:
     """What of a member decides: tier, segments, points at hand (None: not asked), and what was redeemed before.
 
@@ -82,6 +83,11 @@ class Asker:
     ) -> "Asker":
         """Return what is known of a member."""
         return cls(member.is_active, member.tier.code, frozenset(member.labels), points, had or {})
+
+    @cached_property
+    def tier_names(self) -> dict[str, str]:
+        """The tiers as people know them, lowest first: read once, and only when a reward is not for the asker's."""
+        return {tier.code: str(tier) for tier in Tier.objects.all()}
 
 
 def refusals(
@@ -112,7 +118,7 @@ def _of_asker(reward: Reward, asker: Asker, quantity: int) -> Iterator[DomainErr
     if not asker.is_active:
         yield MemberNotActive()
     if reward.tiers and asker.tier not in reward.tiers:
-        yield TierTooLow(tiers=_names(reward.tiers))
+        yield TierTooLow(tiers=_names(reward.tiers, asker.tier_names))
     if reward.segments and asker.segments.isdisjoint(reward.segments):
         yield NotInSegment()
     yield from _of_limits(reward, asker.had.get(reward.pk, {}), quantity)
@@ -128,7 +134,7 @@ def _of_limits(reward: Reward, had: Mapping[str, int], quantity: int) -> Iterato
     yield from reached[-1:]
 
 
-def _names(codes: list[str]) -> str:
-    """Return tiers as people know them, lowest first; a code that no tier has stays as it is."""
-    names = {tier.code: str(tier) for tier in Tier.objects.filter(code__in=codes)}
-    return ", ".join([*names.values(), *(code for code in codes if code not in names)])
+def _names(codes: list[str], names: Mapping[str, str]) -> str:
+    """Return tiers by their names; a code that no tier has stays as it is."""
+    known = [name for code, name in names.items() if code in codes]
+    return ", ".join([*known, *(code for code in codes if code not in names)])
