@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from members.api.callers import Caller, CallerMay
+from members.api.fields import CONTROL
 from members.models import Member
 
 REPLAYED = "Idempotent-Replayed"
@@ -85,6 +86,7 @@ class ApiView(APIView):
         if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
             raise LengthRequired
         self._refuse_unknown_queries(request)
+        _refuse_control_characters(request)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -118,6 +120,13 @@ class ApiView(APIView):
         unknown = sorted(request.query_params.keys() - known) if request.method in ("GET", "HEAD") else []
         if unknown:
             raise ValidationError({printable(name): [_("This parameter is not known.")] for name in unknown[:20]})
+
+
+def _refuse_control_characters(request: Request) -> None:
+    """No parameter needs them, and the database takes no text with a NUL."""
+    wrong = [name for name, values in request.query_params.lists() if any(map(CONTROL.search, values))]
+    if wrong:
+        raise ValidationError({printable(name): [_("Control characters are not allowed.")] for name in wrong[:20]})
 
 
 def first_or_again(content: Any, *, replayed: bool) -> Response:

@@ -187,6 +187,14 @@ def test_what_another_system_wrote_is_not_there(scene: Scene, shop: Caller, path
     assert rows() == before
 
 
+@pytest.mark.parametrize("query", ["category=%00", "kind=gift%07", "member=1%0A", "category=a&category=%1F"])
+def test_a_query_with_control_characters_is_refused(till: Caller, query: str) -> None:
+    answer = till.get(f"rewards/?{query}")
+
+    assert (answer.status, answer.is_problem) == (400, True)
+    assert "Control characters are not allowed." in answer.text
+
+
 @pytest.mark.parametrize("query", ["phnoe=13800138000", "Phone=1", "limit=5", "type=points", "%00=1"])
 def test_a_misspelt_filter_is_not_a_list_of_everybody(till: Caller, rich: Member, query: str) -> None:
     answer = till.get(f"members/?{query}")
