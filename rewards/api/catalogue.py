@@ -14,6 +14,7 @@ from members.api.base import ApiView
 from members.api.fields import MoneyField, write_money
 from members.api.pages import KeyPages, page_of_list
 from members.models import Member, Scope
+from points.actions.posting import InsufficientPoints
 from rewards import reports
 from rewards.models import LimitPeriod, Reward, RewardCategory, RewardKind
 from rewards.reports import Offer
@@ -126,5 +127,11 @@ class RewardsView(ApiView):
             ],
             "available": offer.available,
             "unavailable_reasons": [code for code, _sentence in offer.reasons],
-            "unavailable_details": [sentence for _code, sentence in offer.reasons],
+            "unavailable_details": [self._tell(code, sentence) for code, sentence in offer.reasons],
         }
+
+    def _tell(self, code: str, sentence: str) -> str:
+        """Keep the numbers of a balance from a client system that may not read balances."""
+        if code != InsufficientPoints.code or self.caller.member or self.caller.has_one_of([Scope.POINTS_READ]):
+            return sentence
+        return str(_("The member does not have enough points."))

@@ -11,7 +11,7 @@ from members.models import Member
 from rewards.actions import fulfilling
 from rewards.models import Redemption, Reward
 from tests.api.conftest import Caller
-from tests.members.factories import TESTER, MemberFactory, sign_in_for
+from tests.members.factories import TESTER, MemberFactory, client_key, sign_in_for
 from tests.rewards.factories import (
     CouponRewardFactory,
     RewardCategoryFactory,
@@ -80,6 +80,16 @@ def test_the_catalogue_of_a_member_tells_prices_and_reasons(till: Caller, rich: 
     assert (offer["points"], offer["available"]) == (1_200, False)
     assert offer["unavailable_reasons"] == ["insufficient_points"]
     assert "1200" in offer["unavailable_details"][0] or "1,200" in offer["unavailable_details"][0]
+
+
+def test_who_may_not_read_balances_does_not_read_them_in_a_refusal(rich: Member, mug: Reward) -> None:
+    Reward.objects.filter(pk=mug.pk).update(points=1_200)
+    shelf = Caller(*client_key("shelf", "rewards:read"))
+
+    (offer,) = shelf.get(f"rewards/?member={rich.number}").body["results"]
+
+    assert offer["unavailable_reasons"] == ["insufficient_points"]
+    assert offer["unavailable_details"] == ["The member does not have enough points."]
 
 
 def test_the_catalogue_is_filtered_and_paged(till: Caller, mug: Reward, voucher: Reward) -> None:
