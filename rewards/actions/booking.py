@@ -55,6 +55,9 @@ class CannotReschedule(DomainError):
     message = _("This order can no longer be rescheduled: %(status)s.")
 
 
+TIME_HAS_COME = _("The time it was booked for has come, so it can no longer be cancelled or moved. Please talk to us.")
+
+
 @dataclass(frozen=True, slots=True)
 class Booking:
     """A moment and a place."""
@@ -93,9 +96,11 @@ def reschedule(
     actor: Actor,
     at: datetime,
     reason: str = "",
+    though_due: bool = False,
 ) -> Rescheduled:
     """Book a service for a time and a place, or move its booking, while it is still to be had.
 
+    Once its time has come it is had or missed, and only who may excuse moves it then (`though_due`).
     The same (source, reference) moves it once, whatever was booked since. Raises ReferenceConflict, CannotReschedule,
     BookingUnchanged and what `refuse_impossible` raises. Locks: the reference, the order.
     """
@@ -115,9 +120,14 @@ def reschedule(
     others = orders.filter(state__in=BOOKABLE_STATES).exclude(
         booked_for__isnull=False, booked_for=booking.at, booked_place=booking.place
     )
+    if not though_due:
+        others = others.exclude(booked_for__lte=at)
     change = told(actor=actor, at=at, source=source, reference=reference, reason=reason)
     moved = others.update(booked_for=booking.at, booked_place=booking.place, change=change)
     redemption.refresh_from_db()
     if not moved:
-        raise BookingUnchanged if redemption.can_be_booked else CannotReschedule(status=redemption.get_state_display())
+        if not redemption.can_be_booked or redemption.is_due(at):
+            is_due = redemption.is_due(at)
+            raise CannotReschedule(TIME_HAS_COME if is_due else None, status=redemption.get_state_display())
+        raise BookingUnchanged
     return Rescheduled(redemption, replayed=False)

@@ -75,6 +75,7 @@ class CannotCancel(DomainError):
 
 
 _ON_ITS_WAY = _("This order is on its way and can no longer be cancelled. Once it comes back, its points do too.")
+_PAID = _("This order is paid. Please ask the shop to cancel it and to give the money back.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +176,21 @@ def _redeem(order: _Order) -> Redeemed:
 
 @transaction.atomic
 def cancel(
-    *, redemption: Redemption, source: str, reference: str, actor: Actor, at: datetime, reason: str = ""
+    *,
+    redemption: Redemption,
+    source: str,
+    reference: str,
+    actor: Actor,
+    at: datetime,
+    reason: str = "",
+    unpaid_only: bool = False,
+    though_due: bool = False,
 ) -> Redeemed:
     """Take an order back before it is delivered: the points return to their lots, the pieces to the stock, once.
 
-    Money that was paid is the business of whoever took it. An unused coupon becomes void; CouponOver is raised when it
+    Money that was paid is the business of whoever took it; with `unpaid_only` such an order is refused. A service
+    whose time has come is had or missed, and only who may excuse takes it back then (`though_due`).
+    An unused coupon becomes void; CouponOver is raised when it
     was used or has ended, CannotCancel when the order has gone too far.
     """
     if not claims.is_first(
@@ -191,13 +202,15 @@ def cancel(
     ):
         redemption.refresh_from_db()
         return Redeemed(redemption, redemption.coupon, replayed=True)
+    orders = standing_before(redemption, RedemptionState.CANCELLED)
+    if unpaid_only:
+        orders = orders.filter(paid_at__isnull=True)
+    if not though_due:
+        orders = orders.exclude(booked_for__lte=at)
     change = told(actor=actor, at=at, source=source, reference=reference, reason=reason)
-    if not standing_before(redemption, RedemptionState.CANCELLED).update(
-        state=RedemptionState.CANCELLED, change=change
-    ):
+    if not orders.update(state=RedemptionState.CANCELLED, change=change):
         redemption.refresh_from_db()
-        is_shipped = redemption.state == RedemptionState.SHIPPED
-        raise CannotCancel(_ON_ITS_WAY if is_shipped else None, status=redemption.get_state_display())
+        raise CannotCancel(_why_not(redemption, at), status=redemption.get_state_display())
     redemption.refresh_from_db()
     if redemption.coupon is not None:
         # A coupon that ended is worth nothing, marked by the night or not: it does not become points again.
@@ -222,6 +235,16 @@ def give_back(*, redemption: Redemption, source: str, actor: Actor, at: datetime
     )
     if restock:
         stocking.put_back(redemption=redemption, actor=actor, at=at)
+
+
+def _why_not(redemption: Redemption, at: datetime) -> Any:
+    """Say why an order cannot be cancelled, where its status alone does not tell."""
+    if redemption.state == RedemptionState.SHIPPED:
+        return _ON_ITS_WAY
+    if redemption.is_due(at):
+        return bookings.TIME_HAS_COME
+    can_go_back = (redemption.kind, redemption.state, RedemptionState.CANCELLED) in REDEMPTION_TRANSITIONS
+    return _PAID if redemption.paid_at is not None and can_go_back else None
 
 
 def standing_before(redemption: Redemption, state: str) -> QuerySet[Redemption]:

@@ -164,6 +164,7 @@ class BookingPage(OrderPage):
             reason=said["reason"],
             actor=self.actor,
             at=timezone.now(),
+            though_due=True,
         )
         return _("Booked: %(booking)s.") % {"booking": shown_booking(booked.redemption)}
 
@@ -215,6 +216,7 @@ class CancelPage(OrderPage):
             reason=form.cleaned_data["reason"],
             actor=self.actor,
             at=timezone.now(),
+            though_due=True,
         )
         return _("The order is cancelled; %(points)s points are back.") % {"points": number(redemption.points)}
 

@@ -194,7 +194,10 @@ class CancelView(ApiView):
 
     @extend_schema(operation_id="cancel_redemption", request=CancellationBody, responses=_ANSWERS)
     def post(self, request: Request, key: UUID) -> Response:
-        """Cancel an order: the points return to the lots they left, and the pieces to the stock."""
+        """Cancel an order: the points return to the lots they left, and the pieces to the stock.
+
+        What was shipped, had or used stays, and so does a service once the time it was booked for has come.
+        """
         redemption, body = _get_redemption(key, source=self.caller.source), self.read(CancellationBody)
         undone = redeeming.cancel(
             redemption=redemption,

@@ -1,6 +1,7 @@
 """Orders: what a member redeemed points for, and how it reaches the member."""
 
 import uuid
+from datetime import datetime
 
 import pgtrigger
 from django.db import models
@@ -251,6 +252,10 @@ class Redemption(MemberOwned):
     def can_be_booked(self) -> bool:
         """Whether its time and place can be said or changed."""
         return self.kind == RewardKind.SERVICE and self.state in BOOKABLE_STATES
+
+    def is_due(self, at: datetime) -> bool:
+        """Whether the time it is booked for has come, and nobody has said yet whether the member did too."""
+        return self.can_be_booked and self.booked_for is not None and self.booked_for <= at
 
 
 class RedemptionChange(MemberOwned):

@@ -55,7 +55,8 @@ def book_order(request: MemberRequest, key: UUID) -> HttpResponse:
     order = _get_order(request, key)
     form = _booking_form(request, order)
     if form is None:
-        messages.error(request, _("This order can no longer be rescheduled."))
+        is_due = order.is_due(timezone.now())
+        messages.error(request, booking.TIME_HAS_COME if is_due else _("This order can no longer be rescheduled."))
         return redirect("order", order.key)
     if not form.is_valid():
         return _render_order(request, order, form, status=422)
@@ -81,9 +82,10 @@ def book_order(request: MemberRequest, key: UUID) -> HttpResponse:
 @member_page
 def cancel_order(request: MemberRequest, key: UUID) -> HttpResponse:
     """Take an order back; its points return to where they came from, once."""
-    order = _get_order(request, key)
-    if not order.is_undone and not can_cancel(order, at=timezone.now()):
-        messages.error(request, _("This order can no longer be cancelled."))
+    order, now = _get_order(request, key), timezone.now()
+    if not order.is_undone and not can_cancel(order, at=now):
+        is_due = order.is_due(now)
+        messages.error(request, booking.TIME_HAS_COME if is_due else _("This order can no longer be cancelled."))
         return redirect("order", order.key)
     try:
         redeeming.cancel(
@@ -91,7 +93,8 @@ def cancel_order(request: MemberRequest, key: UUID) -> HttpResponse:
             source=SOURCE,
             reference=f"cancel:{order.key}",
             actor=actor.member(request.member.number),
-            at=timezone.now(),
+            at=now,
+            unpaid_only=True,
         )
     except DomainError as error:
         messages.error(request, refusal_text(error))
@@ -120,11 +123,13 @@ def show_coupon(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def can_cancel(order: Redemption, *, at: datetime) -> bool:
-    """Tell whether a member may take this order back: before it is sent, or while its coupon is good and unused.
+    """Tell whether a member may take this order back: before it is sent or due, while its coupon is good and unused.
 
     Once money was paid the shop cancels, for it has the money to give back.
     """
-    if order.paid_at is not None or (order.kind, order.state, RedemptionState.CANCELLED) not in REDEMPTION_TRANSITIONS:
+    if order.paid_at is not None or order.is_due(at):
+        return False
+    if (order.kind, order.state, RedemptionState.CANCELLED) not in REDEMPTION_TRANSITIONS:
         return False
     coupon = order.coupon
     if coupon is None:
@@ -136,7 +141,7 @@ def can_cancel(order: Redemption, *, at: datetime) -> bool:
 
 def _booking_form(request: MemberRequest, order: Redemption) -> BookingForm | None:
     """Return the form for the time and place of a service that is still to be had, if it can be booked at all."""
-    if not order.can_be_booked or not order.reward.booking_places:
+    if not order.can_be_booked or order.is_due(timezone.now()) or not order.reward.booking_places:
         return None
     now = {"reference": uuid4().hex, "time": order.booked_for, "place": order.booked_place}
     data = request.POST if request.method == "POST" else None
@@ -150,6 +155,7 @@ def _render_order(
         "order": order,
         "changes": order.changes.order_by("id"),
         "can_cancel": can_cancel(order, at=timezone.now()),
+        "time_has_come": booking.TIME_HAS_COME if order.is_due(timezone.now()) else "",
         "form": form,
     }
     return render(request, "portal/order.html", context, status=status)

@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from members.models import Member
 from rewards.actions import fulfilling
+from rewards.actions.booking import Booking
 from rewards.models import Redemption, Reward
 from tests.api.conftest import Caller
 from tests.members.factories import TESTER, MemberFactory, client_key, sign_in_for
@@ -226,6 +227,24 @@ def test_a_gift_is_not_booked_and_what_is_cancelled_is_not_moved(
 
     assert (gift.status, gift.body["code"]) == (422, "not_bookable")
     assert (late.status, late.body["code"]) == (422, "cannot_reschedule")
+
+
+def test_a_visit_whose_time_has_come_is_neither_cancelled_nor_moved(
+    till: Caller, rich: Member, lounge: Reward
+) -> None:
+    now = timezone.now()
+    came = Booking(at=now - timedelta(hours=1), place="Hall A")
+    missed = order(rich, lounge, source=till.source, booking=came, at=now - timedelta(hours=2))
+
+    cancelled = till.post(f"redemptions/{missed.key}/cancel/", {"reference": "c"})
+    moved = till.post(f"redemptions/{missed.key}/reschedule/", {"reference": "b", "booking": booking(1)})
+
+    assert [(one.status, one.body["code"]) for one in (cancelled, moved)] == [
+        (422, "cannot_cancel"),
+        (422, "cannot_reschedule"),
+    ]
+    assert "The time it was booked for has come" in cancelled.body["detail"]
+    assert available(rich) == 500
 
 
 def test_an_order_that_costs_money_waits_until_any_till_says_it_is_paid(

@@ -340,6 +340,16 @@ def test_a_no_show_keeps_or_gets_back_its_points_on_screen(clerk: Client) -> Non
     assert available(member) == 20_000
 
 
+def test_staff_cancel_a_visit_whose_time_has_come_with_a_reason(clerk: Client) -> None:
+    member, past = member_with(10_000), timezone.now() - timedelta(hours=1)
+    closed = order(member, ServiceRewardFactory.create(), booking=Booking(past, "North hall"))
+
+    clerk.post(page_of(closed, "cancel"), {"reason": "we were closed that day"})
+
+    assert closed.changes.get(to_state="cancelled").reason == "we were closed that day"
+    assert available(member) == 10_000
+
+
 def test_an_order_with_money_is_paid_on_screen_before_it_goes_on(clerk: Client) -> None:
     dear = order(member_with(1_000), RewardFactory.create(money_minor=1_990))
     offered = {step["link"] for step in clerk.get(page_of(dear)).context["steps"]}

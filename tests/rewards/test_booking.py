@@ -32,6 +32,11 @@ def move(redemption: Redemption, to: Booking, reference: str = "b-1", **given: A
     return booking.reschedule(redemption=redemption, booking=to, **asked)
 
 
+def cancel(redemption: Redemption, **given: Any) -> None:
+    asked: dict[str, Any] = {"source": "shop", "reference": "x", "actor": TESTER, "at": AT} | given
+    redeeming.cancel(redemption=redemption, **asked)
+
+
 def booked(redemption: Redemption) -> tuple[Any, str]:
     redemption.refresh_from_db()
     return redemption.booked_for, redemption.booked_place
@@ -143,6 +148,34 @@ def test_what_is_over_is_not_moved(end: str) -> None:
         move(redemption, SOUTH)
 
     assert booked(redemption) == (SOON, "North hall")
+
+
+@pytest.mark.parametrize("money_minor", [None, 500])
+def test_once_its_time_has_come_a_visit_is_neither_cancelled_nor_moved(money_minor: int | None) -> None:
+    reward = ServiceRewardFactory.create(money_minor=money_minor)
+    redemption = order(member_with(10_000), reward, booking=NORTH)
+
+    for refused, step in (
+        (redeeming.CannotCancel, lambda: cancel(redemption, at=SOON)),
+        (booking.CannotReschedule, lambda: move(redemption, SOUTH, at=SOON)),
+    ):
+        with pytest.raises(refused) as error:
+            step()
+        assert "The time it was booked for has come" in str(error.value)
+
+    assert booked(redemption) == (SOON, "North hall")
+    assert available(redemption.member) == 0
+    cancel(redemption, at=SOON - timedelta(seconds=1))
+    assert available(redemption.member) == 10_000
+
+
+def test_who_may_excuse_moves_or_cancels_a_visit_whose_time_has_come() -> None:
+    redemption = service(booking=NORTH)
+
+    move(redemption, SOUTH, at=SOON, though_due=True)
+    cancel(redemption, at=LATER, though_due=True)
+
+    assert (redemption.state, available(redemption.member)) == ("cancelled", 10_000)
 
 
 def test_who_does_not_come_keeps_no_points() -> None:

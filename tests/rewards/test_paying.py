@@ -114,6 +114,19 @@ def test_what_is_paid_or_free_or_cancelled_is_not_paid_again() -> None:
         assert refused.value.code == code
 
 
+def test_what_was_paid_meanwhile_is_not_cancelled_by_who_cannot_give_the_money_back() -> None:
+    redemption = gift()
+    seen_unpaid = Redemption.objects.get(pk=redemption.pk)
+    pay(redemption, 1_500)
+
+    with pytest.raises(redeeming.CannotCancel) as refused:
+        redeeming.cancel(redemption=seen_unpaid, source="portal", reference="x", actor=TESTER, at=AT, unpaid_only=True)
+
+    assert str(refused.value).startswith("This order is paid.")
+    redemption.refresh_from_db()
+    assert (redemption.state, available(redemption.member)) == ("placed", 1_000)
+
+
 @pytest.mark.parametrize("is_paid", [True, False])
 def test_an_order_with_money_is_cancelled_like_any_other(is_paid: bool) -> None:
     member, reward = member_with(1_000), RewardFactory.create(money_minor=1_500)

@@ -348,6 +348,25 @@ def test_a_visit_that_is_over_is_not_moved_and_a_missed_one_says_so(
     assert available(scene) == 2_345
 
 
+def test_a_visit_whose_time_has_come_is_not_cancelled_or_moved_for_its_points(
+    browser: Client, scene: Scene, lounge: Reward
+) -> None:
+    path = order(browser, "service-lounge", time=in_days(1), place="North hall")["Location"]
+    late = {"reference": "f" * 32, "time": in_days(3), "place": "North hall"}
+
+    with time_machine.travel(timezone.now() + timedelta(days=2), tick=False):
+        later = scene.signed_in()
+        page = later.get(path)
+        answers = [later.post(f"{path}cancel/", follow=True), later.post(f"{path}book/", late, follow=True)]
+
+    assert "Cancel this order" not in page.text
+    assert "Change the time or place" not in page.text
+    for shown in (page, *answers):
+        assert "The time it was booked for has come" in shown.text
+    assert Redemption.objects.get().state == "ready"
+    assert available(scene) == 2_345
+
+
 def test_what_costs_money_too_says_so_before_and_shows_what_to_pay_after(browser: Client, scene: Scene) -> None:
     Reward.objects.filter(code="gift-mug").update(money_minor=1_990)
     given = {"quantity": "2", "delivery": "pick_up", **first_variant("gift-mug")}

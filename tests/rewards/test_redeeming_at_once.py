@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -237,7 +238,7 @@ def test_a_service_ends_in_one_way_whoever_is_first() -> None:
         elif n % 3 == 1:
             fulfilling.write_off(code=own.pickup_code, actor=TESTER, at=soon)
         else:
-            redeeming.cancel(redemption=own, source="shop", reference=f"x-{n}", actor=TESTER, at=soon)
+            redeeming.cancel(redemption=own, source="shop", reference=f"x-{n}", actor=TESTER, at=soon, though_due=True)
         own.refresh_from_db()
         return own.state
 
@@ -266,6 +267,27 @@ def test_an_order_is_paid_by_exactly_one_of_many_receipts() -> None:
 
     assert codes(list(results)) == ["already_paid"] * (AT_ONCE - 1)
     assert redemption.changes.filter(topic="payment").count() == 1
+
+
+def test_a_member_cancels_or_a_till_takes_the_money_but_never_both() -> None:
+    member = member_with(10_000)
+    redemption = order(member, ServiceRewardFactory.create(money_minor=500))
+
+    def pay_or_cancel(n: int) -> str:
+        by: dict[str, Any] = {"source": "shop", "actor": TESTER, "at": AT}
+        own = Redemption.objects.get(pk=redemption.pk)
+        if n % 2:
+            paying.record_payment(redemption=own, amount_minor=500, currency="CNY", reference=f"p-{n}", **by)
+            return "paid"
+        redeeming.cancel(redemption=own, reference=f"x-{n}", unpaid_only=True, **by)
+        return "cancelled"
+
+    results = at_once(pay_or_cancel)
+
+    (winner,) = [result for result in results if isinstance(result, str)]
+    redemption.refresh_from_db()
+    left = (redemption.state, redemption.paid_at, available(member))
+    assert left == (("ready", AT, 0) if winner == "paid" else ("cancelled", None, 10_000))
 
 
 def test_a_coupon_is_used_or_its_order_cancelled_but_never_both() -> None:
