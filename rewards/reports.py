@@ -1,6 +1,6 @@
 """Reads over several tables, each as a frozen dataclass."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,18 +69,39 @@ def _offers(chosen: RewardQuerySet, member: Member | None, at: datetime) -> list
     return [_offer(reward, left, asker, at) for reward in rewards]
 
 
-def pieces_left(rewards: Sequence[Reward], *, at: datetime) -> dict[tuple[int, int | None], int]:
-    """Return the pieces left by (reward, variant); what is not in it has no end.
+@dataclass(frozen=True, slots=True)
+class PiecesLeft:
+    """The counts of stocks by (reward, variant): a variant has its own or shares that of the reward as a whole.
+
+    None, or no count at all, is without end.
+    """
+
+    counts: Mapping[tuple[int, int | None], int | None]
+
+    def of(self, reward_id: int, variant_id: int | None = None) -> int | None:
+        """Return how many pieces of a reward, or of one variant, are left."""
+        return self.counts.get((reward_id, variant_id), self.counts.get((reward_id, None)))
+
+    def of_any(self, reward_id: int, variant_ids: Iterable[int]) -> int | None:
+        """Return how many are left of these variants together; what they share is counted once."""
+        stocks = {one if (reward_id, one) in self.counts else None for one in variant_ids} or {None}
+        counts = [self.of(reward_id, stock) for stock in stocks]
+        finite = [count for count in counts if count is not None]
+        return sum(finite) if len(finite) == len(counts) else None
+
+
+def pieces_left(rewards: Sequence[Reward], *, at: datetime) -> PiecesLeft:
+    """Return the pieces left of some rewards.
 
     Of a batch of codes it is only told when none is left, for counting a million takes its time.
     """
-    stock = Stock.objects.filter(reward__in=rewards, count__isnull=False)
-    left: dict[tuple[int, int | None], int] = {(row.reward_id, row.variant_id): row.count or 0 for row in stock}
+    stock = Stock.objects.filter(reward__in=rewards)
+    left: dict[tuple[int, int | None], int | None] = {(row.reward_id, row.variant_id): row.count for row in stock}
     if from_batches := [reward.pk for reward in rewards if reward.coupon_batch_id is not None]:
         codes = Coupon.objects.filter(batch=OuterRef("coupon_batch")).free(at)
         empty = Reward.objects.filter(~Exists(codes), pk__in=from_batches)
         left |= {(pk, None): 0 for pk in empty.values_list("pk", flat=True)}
-    return left
+    return PiecesLeft(left)
 
 
 def redeemed_before(*, member: Member, rewards: Sequence[Reward], at: datetime) -> dict[int, dict[str, int]]:
@@ -111,17 +132,14 @@ def _asker(member: Member, rewards: Sequence[Reward], at: datetime) -> Asker:
     return Asker.of(member, points=points, had=had)
 
 
-def _offer(reward: Reward, left: dict[tuple[int, int | None], int], asker: Asker | None, at: datetime) -> Offer:
+def _offer(reward: Reward, left: PiecesLeft, asker: Asker | None, at: datetime) -> Offer:
     choices: list[RewardVariant] = reward.choices  # type: ignore[attr-defined]
-    variants = [VariantOffer(variant, left.get((reward.pk, variant.pk))) for variant in choices]
-    counts = [one.left for one in variants] or [left.get((reward.pk, None))]
-    finite = [count for count in counts if count is not None]
-    total = sum(finite) if len(finite) == len(counts) else None
+    total = left.of_any(reward.pk, [variant.pk for variant in choices])
     errors = refusals(reward=reward, asker=asker, left=total, at=at)
     return Offer(
         reward=reward,
         points=reward.price_for(asker.tier) if asker else reward.points,
         left=total,
         reasons=[(error.code, str(error)) for error in errors],
-        variants=variants,
+        variants=[VariantOffer(variant, left.of(reward.pk, variant.pk)) for variant in choices],
     )

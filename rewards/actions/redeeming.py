@@ -300,7 +300,7 @@ def _refuse_malformed(order: _Order) -> None:
 def _left(order: _Order) -> int | None:
     """Return how many pieces are left as far as can be known without a lock; the law judges again under it."""
     variant_id = order.variant.pk if order.variant else None
-    return reports.pieces_left([order.reward], at=order.at).get((order.reward.pk, variant_id))
+    return reports.pieces_left([order.reward], at=order.at).of(order.reward.pk, variant_id)
 
 
 def _place(order: _Order, redemption_id: int) -> Redemption:

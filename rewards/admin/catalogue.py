@@ -1,5 +1,6 @@
 """The catalogue and its stock."""
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -45,6 +46,9 @@ class StockPage(ActionPage):
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"reward": self.subject}
 
+    def get_initial(self) -> dict[str, Any]:
+        return {"reference": f"stock-{uuid.uuid4().hex}"}
+
     def act(self, form: StockForm) -> Any:
         said = form.cleaned_data
         who: dict[str, Any] = {
@@ -55,7 +59,8 @@ class StockPage(ActionPage):
             "at": timezone.now(),
         }
         if said["change"] in ("add", "remove"):
-            stock = stocking.add(pieces=said["pieces"] if said["change"] == "add" else -said["pieces"], **who)
+            pieces_in = said["pieces"] if said["change"] == "add" else -said["pieces"]
+            stock = stocking.add(pieces=pieces_in, reference=said["reference"], **who)
         else:
             stock = stocking.set_count(count=said["pieces"] if said["change"] == "count" else None, **who)
         return _("Pieces left now: %(left)s.") % {"left": pieces(stock.count)}

@@ -114,10 +114,14 @@ class RewardForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class StockForm(StyledForm):
-    """A change of a stock."""
+    """A change of a stock; `reference` makes the same form sent twice one delivery."""
 
     variant = forms.ModelChoiceField(
-        RewardVariant.objects.none(), label=_("variant"), required=False, empty_label=_("The reward as a whole")
+        RewardVariant.objects.none(),
+        label=_("variant"),
+        required=False,
+        empty_label=_("The reward as a whole"),
+        help_text=_("Variants that are not counted themselves share the count of the reward as a whole."),
     )
     change = forms.ChoiceField(
         label=_("change"),
@@ -131,15 +135,13 @@ class StockForm(StyledForm):
     )
     pieces = forms.IntegerField(label=_("pieces"), min_value=0, max_value=1_000_000_000, required=False)
     reason = reason_field()
+    reference = forms.CharField(max_length=100, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, reward: Reward, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         variants = RewardVariant.objects.filter(reward=reward)
         if variants.exists():
-            field = self.fields["variant"]
-            field.queryset = variants  # type: ignore[attr-defined]
-            field.empty_label = None  # type: ignore[attr-defined]
-            field.required = True
+            self.fields["variant"].queryset = variants  # type: ignore[attr-defined]
         else:
             del self.fields["variant"]
 

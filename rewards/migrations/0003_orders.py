@@ -46,6 +46,16 @@ class Migration(migrations.Migration):
             model_name="redemption",
             name="keeps_order",
         ),
+        # A step could be shipped without a word of how, or named only half of it: what is not known is said to be so.
+        # The triggers of the table are away at this point.
+        migrations.RunSQL(
+            """
+            UPDATE rewards_redemption
+            SET carrier = coalesce(nullif(carrier, ''), '-'), tracking = coalesce(nullif(tracking, ''), '-')
+            WHERE (state = 'shipped' OR carrier <> '' OR tracking <> '') AND '' IN (carrier, tracking)
+            """,
+            migrations.RunSQL.noop,
+        ),
         pgtrigger.migrations.RemoveTrigger(
             model_name="reward",
             name="update_update",
@@ -150,6 +160,47 @@ class Migration(migrations.Migration):
                 help_text="What a piece costs besides the points. Empty: points alone.",
                 null=True,
                 verbose_name="price in money (minor units)",
+            ),
+        ),
+        migrations.AddField(
+            model_name="reward",
+            name="category",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="rewards",
+                to="rewards.rewardcategory",
+                verbose_name="category",
+            ),
+        ),
+        migrations.AddField(
+            model_name="rewardhistory",
+            name="category",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="rewards.rewardcategory",
+                verbose_name="category",
+            ),
+        ),
+        migrations.AddField(
+            model_name="rewardhistory",
+            name="coupon_batch",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                help_text="Its codes are given out under its terms, as long as there are any.",
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                related_query_name="+",
+                to="rewards.couponbatch",
+                verbose_name="coupon: from the batch",
             ),
         ),
         migrations.AddField(
@@ -272,8 +323,20 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 db_constraint=False,
                 on_delete=django.db.models.deletion.DO_NOTHING,
-                related_name="code_kind_points_points_by_tier_is_active_valid_from_valid_until_per_member_limit_tiers_segments_coupon_value_minor_coupon_percent_coupon_minimum_minor_coupon_currency_coupon_valid_days_money_minor_limit_day_limit_week_limit_month_booking_places_events",
+                related_name="code_kind_points_points_by_tier_is_active_valid_from_valid_until_per_member_limit_tiers_segments_coupon_value_minor_coupon_percent_coupon_minimum_minor_coupon_currency_coupon_valid_days_coupon_batch_category_money_minor_limit_day_limit_week_limit_month_booking_places_events",
                 to="rewards.reward",
+            ),
+        ),
+        migrations.AlterField(
+            model_name="stockmovement",
+            name="reference",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="The id of the order, or of the form by which pieces came in.",
+                max_length=100,
+                verbose_name="reference",
             ),
         ),
         pgtrigger.migrations.AddTrigger(
@@ -310,9 +373,9 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="update_update",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    condition='WHEN (OLD."booking_places" IS DISTINCT FROM (NEW."booking_places") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."coupon_currency" IS DISTINCT FROM (NEW."coupon_currency") OR OLD."coupon_minimum_minor" IS DISTINCT FROM (NEW."coupon_minimum_minor") OR OLD."coupon_percent" IS DISTINCT FROM (NEW."coupon_percent") OR OLD."coupon_valid_days" IS DISTINCT FROM (NEW."coupon_valid_days") OR OLD."coupon_value_minor" IS DISTINCT FROM (NEW."coupon_value_minor") OR OLD."is_active" IS DISTINCT FROM (NEW."is_active") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."limit_day" IS DISTINCT FROM (NEW."limit_day") OR OLD."limit_month" IS DISTINCT FROM (NEW."limit_month") OR OLD."limit_week" IS DISTINCT FROM (NEW."limit_week") OR OLD."money_minor" IS DISTINCT FROM (NEW."money_minor") OR OLD."per_member_limit" IS DISTINCT FROM (NEW."per_member_limit") OR OLD."points" IS DISTINCT FROM (NEW."points") OR OLD."points_by_tier" IS DISTINCT FROM (NEW."points_by_tier") OR OLD."segments" IS DISTINCT FROM (NEW."segments") OR OLD."tiers" IS DISTINCT FROM (NEW."tiers") OR OLD."valid_from" IS DISTINCT FROM (NEW."valid_from") OR OLD."valid_until" IS DISTINCT FROM (NEW."valid_until"))',
-                    func='INSERT INTO "rewards_rewardhistory" ("booking_places", "code", "coupon_currency", "coupon_minimum_minor", "coupon_percent", "coupon_valid_days", "coupon_value_minor", "is_active", "kind", "limit_day", "limit_month", "limit_week", "money_minor", "per_member_limit", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "points", "points_by_tier", "segments", "tiers", "valid_from", "valid_until") VALUES (OLD."booking_places", OLD."code", OLD."coupon_currency", OLD."coupon_minimum_minor", OLD."coupon_percent", OLD."coupon_valid_days", OLD."coupon_value_minor", OLD."is_active", OLD."kind", OLD."limit_day", OLD."limit_month", OLD."limit_week", OLD."money_minor", OLD."per_member_limit", _pgh_attach_context(), NOW(), \'update\', OLD."id", OLD."points", OLD."points_by_tier", OLD."segments", OLD."tiers", OLD."valid_from", OLD."valid_until"); RETURN NULL;',
-                    hash="4949a6f10a397c5eccb7d2634de5b11119e34398",
+                    condition='WHEN (OLD."booking_places" IS DISTINCT FROM (NEW."booking_places") OR OLD."category_id" IS DISTINCT FROM (NEW."category_id") OR OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."coupon_batch_id" IS DISTINCT FROM (NEW."coupon_batch_id") OR OLD."coupon_currency" IS DISTINCT FROM (NEW."coupon_currency") OR OLD."coupon_minimum_minor" IS DISTINCT FROM (NEW."coupon_minimum_minor") OR OLD."coupon_percent" IS DISTINCT FROM (NEW."coupon_percent") OR OLD."coupon_valid_days" IS DISTINCT FROM (NEW."coupon_valid_days") OR OLD."coupon_value_minor" IS DISTINCT FROM (NEW."coupon_value_minor") OR OLD."is_active" IS DISTINCT FROM (NEW."is_active") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."limit_day" IS DISTINCT FROM (NEW."limit_day") OR OLD."limit_month" IS DISTINCT FROM (NEW."limit_month") OR OLD."limit_week" IS DISTINCT FROM (NEW."limit_week") OR OLD."money_minor" IS DISTINCT FROM (NEW."money_minor") OR OLD."per_member_limit" IS DISTINCT FROM (NEW."per_member_limit") OR OLD."points" IS DISTINCT FROM (NEW."points") OR OLD."points_by_tier" IS DISTINCT FROM (NEW."points_by_tier") OR OLD."segments" IS DISTINCT FROM (NEW."segments") OR OLD."tiers" IS DISTINCT FROM (NEW."tiers") OR OLD."valid_from" IS DISTINCT FROM (NEW."valid_from") OR OLD."valid_until" IS DISTINCT FROM (NEW."valid_until"))',
+                    func='INSERT INTO "rewards_rewardhistory" ("booking_places", "category_id", "code", "coupon_batch_id", "coupon_currency", "coupon_minimum_minor", "coupon_percent", "coupon_valid_days", "coupon_value_minor", "is_active", "kind", "limit_day", "limit_month", "limit_week", "money_minor", "per_member_limit", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "points", "points_by_tier", "segments", "tiers", "valid_from", "valid_until") VALUES (OLD."booking_places", OLD."category_id", OLD."code", OLD."coupon_batch_id", OLD."coupon_currency", OLD."coupon_minimum_minor", OLD."coupon_percent", OLD."coupon_valid_days", OLD."coupon_value_minor", OLD."is_active", OLD."kind", OLD."limit_day", OLD."limit_month", OLD."limit_week", OLD."money_minor", OLD."per_member_limit", _pgh_attach_context(), NOW(), \'update\', OLD."id", OLD."points", OLD."points_by_tier", OLD."segments", OLD."tiers", OLD."valid_from", OLD."valid_until"); RETURN NULL;',
+                    hash="47eb3f0c06911ed63626275bc3422fa6ad4353e4",
                     operation="UPDATE",
                     pgid="pgtrigger_update_update_85d74",
                     table="rewards_reward",
@@ -325,8 +388,8 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="delete_delete",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    func='INSERT INTO "rewards_rewardhistory" ("booking_places", "code", "coupon_currency", "coupon_minimum_minor", "coupon_percent", "coupon_valid_days", "coupon_value_minor", "is_active", "kind", "limit_day", "limit_month", "limit_week", "money_minor", "per_member_limit", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "points", "points_by_tier", "segments", "tiers", "valid_from", "valid_until") VALUES (OLD."booking_places", OLD."code", OLD."coupon_currency", OLD."coupon_minimum_minor", OLD."coupon_percent", OLD."coupon_valid_days", OLD."coupon_value_minor", OLD."is_active", OLD."kind", OLD."limit_day", OLD."limit_month", OLD."limit_week", OLD."money_minor", OLD."per_member_limit", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."points", OLD."points_by_tier", OLD."segments", OLD."tiers", OLD."valid_from", OLD."valid_until"); RETURN NULL;',
-                    hash="3144c54487440983ef4b0df46be397b1e6c0f03e",
+                    func='INSERT INTO "rewards_rewardhistory" ("booking_places", "category_id", "code", "coupon_batch_id", "coupon_currency", "coupon_minimum_minor", "coupon_percent", "coupon_valid_days", "coupon_value_minor", "is_active", "kind", "limit_day", "limit_month", "limit_week", "money_minor", "per_member_limit", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "points", "points_by_tier", "segments", "tiers", "valid_from", "valid_until") VALUES (OLD."booking_places", OLD."category_id", OLD."code", OLD."coupon_batch_id", OLD."coupon_currency", OLD."coupon_minimum_minor", OLD."coupon_percent", OLD."coupon_valid_days", OLD."coupon_value_minor", OLD."is_active", OLD."kind", OLD."limit_day", OLD."limit_month", OLD."limit_week", OLD."money_minor", OLD."per_member_limit", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."points", OLD."points_by_tier", OLD."segments", OLD."tiers", OLD."valid_from", OLD."valid_until"); RETURN NULL;',
+                    hash="0ab24bfb492a2e47edc79008ce76bfc1c4538dc3",
                     operation="DELETE",
                     pgid="pgtrigger_delete_delete_58d34",
                     table="rewards_reward",
@@ -424,18 +487,6 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="redemption_no_show_was_due",
-            ),
-        ),
-        migrations.AddField(
-            model_name="reward",
-            name="category",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="rewards",
-                to="rewards.rewardcategory",
-                verbose_name="category",
             ),
         ),
         migrations.AddConstraint(

@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import FileExtensionValidator
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Sign
 from django.utils.translation import gettext_lazy as _
 
 from rewards.pictures import picture_name, refuse_false_picture
@@ -104,7 +104,8 @@ class RewardCategory(models.Model):
     fields=[
         "code", "kind", "points", "points_by_tier", "is_active", "valid_from", "valid_until", "per_member_limit",
         "tiers", "segments", "coupon_value_minor", "coupon_percent", "coupon_minimum_minor", "coupon_currency",
-        "coupon_valid_days", "money_minor", "limit_day", "limit_week", "limit_month", "booking_places",
+        "coupon_valid_days", "coupon_batch", "category", "money_minor", "limit_day", "limit_week", "limit_month",
+        "booking_places",
     ],
     model_name="RewardHistory",
     level=pgtrigger.Row,
@@ -329,12 +330,12 @@ class StockMovement(models.Model):
     left_after = models.BigIntegerField(_("pieces left after it"), null=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True, default="", db_default="")
     reference = models.CharField(
-        _("redemption"),
+        _("reference"),
         max_length=100,
         blank=True,
         default="",
         db_default="",
-        help_text=_("The key of the redemption."),
+        help_text=_("The id of the order, or of the form by which pieces came in."),
     )
     actor = models.CharField(_("actor"), max_length=160)
     at = models.DateTimeField(_("time"))
@@ -344,6 +345,12 @@ class StockMovement(models.Model):
         verbose_name_plural = _("stock movements")
         ordering = ("-id",)
         default_permissions = ("view",)
+        constraints = (
+            # Of one order, or one delivery, the pieces leave a stock once and come back once.
+            models.UniqueConstraint(
+                F("reference"), Sign("pieces"), name="stockmovement_once", condition=~Q(reference="")
+            ),
+        )
         indexes = (models.Index(fields=["stock", "-id"], name="stockmovement_stock"),)
         triggers = history()
 

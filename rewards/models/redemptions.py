@@ -148,6 +148,10 @@ class Redemption(MemberOwned):
         default_permissions = ("change", "view")
         constraints = (
             models.UniqueConstraint(fields=["member", "source", "reference"], name="redemption_reference"),
+            models.UniqueConstraint(
+                fields=["member", "coupon"], name="redemption_coupon_once", condition=Q(coupon__isnull=False)
+            ),
+            models.UniqueConstraint(fields=["member", "entry_id"], name="redemption_entry_once"),
             models.CheckConstraint(name="redemption_state_known", condition=Q(state__in=RedemptionState.values)),
             models.CheckConstraint(name="redemption_quantity_positive", condition=Q(quantity__gt=0)),
             models.CheckConstraint(name="redemption_points_positive", condition=Q(points__gt=0)),

@@ -111,8 +111,10 @@ def test_the_count_of_a_stock_is_moved_and_never_edited(manager: Client) -> None
     address = page_of(reward, "stock")
 
     for change, pieces in (("add", "5"), ("remove", "2"), ("count", "40")):
+        sent = manager.get(address).context["form"]["reference"].value()
         answers = {"variant": variant.pk, "change": change, "pieces": pieces, "reason": f"to {change}"}
-        assert manager.post(address, answers).status_code == 302
+        for _click in range(2):
+            assert manager.post(address, answers | {"reference": sent}).status_code == 302
 
     assert Stock.objects.get().count == 40
     moved = list(StockMovement.objects.order_by("id").values_list("pieces", "left_after", "reason", "actor"))
@@ -137,10 +139,23 @@ def test_a_movement_that_cannot_be_is_refused(manager: Client, answers: dict[str
     reward = RewardFactory.create()
     stock(reward, 10)
 
-    response = manager.post(page_of(reward, "stock"), answers)
+    response = manager.post(page_of(reward, "stock"), answers | {"reference": "stock-1"})
 
     assert told in text_of(response)
     assert Stock.objects.get().count == 10
+
+
+def test_pieces_come_into_a_stock_that_was_counted(manager: Client) -> None:
+    reward = RewardFactory.create()
+    RewardVariantFactory.create(reward=reward)
+    answers = {"change": "add", "pieces": "5", "reason": "x", "reference": "stock-1"}
+
+    refused = manager.post(page_of(reward, "stock"), answers)
+    manager.post(page_of(reward, "stock"), answers | {"change": "count"})
+    manager.post(page_of(reward, "stock"), answers)
+
+    assert "Count it first." in text_of(refused)
+    assert (Stock.objects.get().variant, Stock.objects.get().count) == (None, 10)
 
 
 def test_a_clerk_reads_the_catalogue_and_changes_nothing_of_it(clerk: Client) -> None:

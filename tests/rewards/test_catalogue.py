@@ -160,6 +160,22 @@ def test_variants_are_offered_with_what_is_left_of_each() -> None:
     assert reasons(reward) == ["out_of_stock"]
 
 
+def test_a_count_that_variants_share_is_told_for_each_and_added_once() -> None:
+    reward = RewardFactory.create()
+    for code in ("s", "m", "l"):
+        RewardVariantFactory.create(reward=reward, code=code)
+    stock(reward, 2)
+    stock(reward, 5, reward.variants.get(code="l"))
+
+    offer = offers()[reward.code]
+
+    assert [(one.variant.code, one.left) for one in offer.variants] == [("s", 2), ("m", 2), ("l", 5)]
+    assert offer.left == 7
+    stock(reward, 0)
+    stock(reward, 0, reward.variants.get(code="l"))
+    assert reasons(reward) == ["out_of_stock"]
+
+
 def test_the_number_of_statements_does_not_grow_with_the_catalogue(
     django_assert_max_num_queries: Callable[[int], Any],
 ) -> None:

@@ -33,6 +33,7 @@ from tests.members.factories import AT, TESTER, MemberFactory
 from .factories import (
     CouponBatchFactory,
     CouponRewardFactory,
+    RewardCategoryFactory,
     RewardFactory,
     ServiceRewardFactory,
     codes_of,
@@ -496,6 +497,38 @@ def test_a_raw_change_has_its_row_in_the_history() -> None:
     assert (movement.pieces, movement.left_after, movement.actor) == (-2, 3, "psql")
 
 
+def test_the_pieces_of_an_order_leave_a_stock_once_and_come_back_once() -> None:
+    reward = RewardFactory.create()
+    stock(reward, 5)
+    redemption = order(member_with(1_000), reward)
+    who = f'{{"actor": "psql", "at": "2026-03-01T00:00:00Z", "reference": "{redemption.key}"}}'
+    move = "UPDATE rewards_stock SET count = count + %s, change = %s"
+
+    with refused("stockmovement_once"):
+        run(move, -1, who)
+    run(move, 1, who)
+    with refused("stockmovement_once"):
+        run(move, 1, who)
+
+
+def test_a_coupon_and_a_points_entry_are_of_one_order() -> None:
+    redemption = order(member_with(100), CouponRewardFactory.create())
+    free_coupon = printed_coupon()
+    again = """
+        INSERT INTO rewards_redemption (
+            key, member_id, reward_id, kind, quantity, points, entry_id, coupon_id, state, address, source, reference,
+            placed_at, changed_at, change)
+        SELECT gen_random_uuid(), member_id, reward_id, kind, quantity, points, %s, %s, state, address, source,
+            'again', placed_at, changed_at, %s
+        FROM rewards_redemption WHERE id = %s"""
+    who = json.dumps(told(actor=TESTER, at=AT))
+
+    with refused("redemption_coupon_once"):
+        run(again, redemption.entry_id + 1, redemption.coupon_id, who, redemption.pk)
+    with refused("redemption_entry_once"):
+        run(again, redemption.entry_id, free_coupon.pk, who, redemption.pk)
+
+
 def test_stock_is_never_less_than_nothing() -> None:
     stock(RewardFactory.create(), 1)
 
@@ -567,6 +600,21 @@ def test_a_history_is_written_by_its_trigger_and_never_rewritten(table: str, row
 def test_a_reward_that_makes_no_sense_is_refused(terms: dict[str, Any], law: str) -> None:
     with refused(law):
         RewardFactory.create(**terms)
+
+
+def test_the_history_of_a_reward_keeps_its_old_shelf_and_batch() -> None:
+    shelf, batch = RewardCategoryFactory.create(), CouponBatchFactory.create()
+    reward = CouponRewardFactory.create(coupon_value_minor=None, coupon_batch=batch, category=shelf)
+
+    run("UPDATE rewards_reward SET category_id = NULL WHERE id = %s", reward.pk)
+    run("UPDATE rewards_reward SET coupon_batch_id = NULL, coupon_value_minor = 5 WHERE id = %s", reward.pk)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT category_id, coupon_batch_id FROM rewards_rewardhistory WHERE pgh_obj_id = %s ORDER BY pgh_id",
+            [reward.pk],
+        )
+        assert cursor.fetchall() == [(shelf.pk, batch.pk), (None, batch.pk)]
 
 
 def test_the_history_of_a_reward_keeps_its_old_price() -> None:

@@ -196,7 +196,7 @@ def test_an_empty_stock_refuses_and_gives_the_points_back_by_never_taking_them()
 def test_stock_that_goes_between_the_look_and_the_lock_refuses_too(monkeypatch: pytest.MonkeyPatch) -> None:
     member, reward = member_with(1_000), RewardFactory.create()
     stock(reward, 0)
-    monkeypatch.setattr("rewards.reports.pieces_left", lambda rewards, at: {})
+    monkeypatch.setattr("rewards.reports.pieces_left", lambda rewards, at: reports.PiecesLeft({}))
 
     with pytest.raises(eligibility.OutOfStock):
         redeem(member, reward)
@@ -487,4 +487,71 @@ def test_pieces_cannot_be_taken_below_nothing_by_hand() -> None:
         stocking.set_count(reward=reward, count=-1, actor=TESTER, at=AT)
 
     assert stocking.add(reward=reward, pieces=-2, actor=TESTER, at=AT).count == 0
-    assert stocking.add(reward=RewardFactory.create(), pieces=4, actor=TESTER, at=AT).count == 4
+
+
+@pytest.mark.parametrize("pieces", [4, -4])
+def test_what_nobody_counted_gets_no_pieces_more_or_fewer(pieces: int) -> None:
+    unheard_of, endless = RewardFactory.create(), RewardFactory.create()
+    stock(endless, None)
+
+    for reward in (unheard_of, endless):
+        with pytest.raises(stocking.StockNotCounted):
+            stocking.add(reward=reward, pieces=pieces, actor=TESTER, at=AT)
+
+    assert Stock.objects.get().count is None
+
+
+def test_a_delivery_that_is_told_twice_came_once() -> None:
+    reward = RewardFactory.create()
+    stock(reward, 1)
+
+    for reference in ("d-1", "d-1", "d-2"):
+        stocking.add(reward=reward, pieces=10, actor=TESTER, at=AT, reference=reference)
+
+    assert Stock.objects.get().count == 21
+
+
+def test_variants_without_a_count_of_their_own_share_that_of_the_reward() -> None:
+    member, reward = member_with(9_000), RewardFactory.create()
+    stock(reward, 3)
+    red, blue, green = (RewardVariantFactory.create(reward=reward, code=code) for code in ("red", "blue", "green"))
+    stock(reward, 1, blue)
+    stock(reward, None, green)
+
+    order(member, reward, variant=red, quantity=2)
+    cancelled = order(member, reward, variant=red)
+    order(member, reward, variant=blue)
+    order(member, reward, variant=green)
+    for sold_out in (red, blue):
+        with pytest.raises(eligibility.OutOfStock):
+            order(member, reward, variant=sold_out)
+    redeeming.cancel(redemption=cancelled, source="shop", reference="x", actor=TESTER, at=AT)
+
+    counts = dict(Stock.objects.values_list("variant__code", "count"))
+    assert counts == {None: 1, "blue": 0, "green": None}
+
+
+def test_pieces_come_back_where_they_were_taken_though_the_variant_is_counted_by_now() -> None:
+    member, reward = member_with(1_000), RewardFactory.create()
+    stock(reward, 3)
+    red = RewardVariantFactory.create(reward=reward)
+    redemption = order(member, reward, variant=red)
+    stock(reward, 7, red)
+
+    redeeming.cancel(redemption=redemption, source="shop", reference="x", actor=TESTER, at=AT)
+
+    assert set(Stock.objects.values_list("variant", "count")) == {(None, 3), (red.pk, 7)}
+
+
+@pytest.mark.parametrize("had_row", [True, False])
+def test_what_was_ordered_while_nobody_counted_does_not_come_back_as_a_piece(had_row: bool) -> None:
+    member, reward = member_with(1_000), RewardFactory.create()
+    if had_row:
+        stock(reward, None)
+    redemption = order(member, reward)
+    stock(reward, 0)
+
+    redeeming.cancel(redemption=redemption, source="shop", reference="x", actor=TESTER, at=AT)
+
+    assert Stock.objects.get().count == 0
+    assert available(member) == 1_000
