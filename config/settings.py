@@ -396,6 +396,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(day_of_week="sun", hour=LAUREL_CLOSE_HOUR_UTC, minute=45),
     },
     "expire_coupons": {"task": "rewards.expire_coupons", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=30)},
+    "cancel_unpaid": {
+        "task": "rewards.cancel_unpaid",
+        "schedule": crontab(minute="4-59/5"),
+        "options": {"expires": 300},
+    },
     "forget_guesses": {"task": "rewards.forget_guesses", "schedule": crontab(hour=LAUREL_CLOSE_HOUR_UTC, minute=35)},
     "release_reservations": {
         "task": "rewards.release_reservations",

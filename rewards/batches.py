@@ -1,6 +1,7 @@
 """Set-based writes: a million codes, a tier of members, every coupon whose time is over, in bounded statements."""
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,11 +11,12 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from members.models import Member
-from rewards.actions import guessing
+from rewards.actions import guessing, paying, redeeming
 from rewards.actions.coupons import last_moment
 from rewards.models import (
     PROMISE,
@@ -25,9 +27,12 @@ from rewards.models import (
     CouponGuess,
     CouponState,
     GivingState,
+    Redemption,
     told,
 )
 from rewards.querysets import normalise_code
+
+logger = logging.getLogger(__name__)
 
 LARGEST_BATCH = 1_000_000
 _CHUNK = 10_000
@@ -293,6 +298,32 @@ def expire_coupons(*, at: datetime, actor: Actor) -> int:
         expired += len(ids)
         if len(ids) < _CHUNK:
             return expired
+
+
+def cancel_unpaid(*, at: datetime, actor: Actor) -> dict[str, int]:
+    """Take back the orders whose payment did not come in time; one that cannot be cancelled stops no other."""
+    cancelled = failed = 0
+    late = Redemption.objects.unpaid_since(at - paying.TIME_TO_PAY).select_related("member", "reward", "coupon")
+    for redemption in late.order_by("changed_at", "id").iterator(chunk_size=_CHUNK):
+        try:
+            redeeming.cancel(
+                redemption=redemption,
+                source="close",
+                reference=f"unpaid-{redemption.key}",
+                reason=gettext_noop("not paid in time"),
+                actor=actor,
+                at=at,
+                unpaid_only=True,
+                though_due=True,
+            )
+        except redeeming.CannotCancel:
+            continue  # paid or cancelled a moment ago
+        except DomainError:
+            logger.exception("order %s is not paid and cannot be cancelled", redemption.key)
+            failed += 1
+            continue
+        cancelled += 1
+    return {"orders": cancelled, "failed": failed}
 
 
 def forget_guesses(*, at: datetime) -> int:

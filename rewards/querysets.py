@@ -96,6 +96,10 @@ class RedemptionQuerySet(models.QuerySet["Redemption"]):
         """Keep those the back office still has to deal with, longest waiting first."""
         return self.filter(state__in=("placed", "approved", "shipped", "ready")).order_by("changed_at", "id")
 
+    def unpaid_since(self, at: datetime) -> Self:
+        """Keep those that wait for their payment since this moment or longer."""
+        return self.filter(state="placed", changed_at__lte=at, money_minor__isnull=False, paid_at__isnull=True)
+
     def standing(self) -> Self:
         """Keep those that were not undone: what a limit counts."""
         return self.exclude(state__in=("cancelled", "returned"))

@@ -35,6 +35,12 @@ def expire_coupons() -> int:
     return batches.expire_coupons(at=timezone.now(), actor=actor.system("expire_coupons"))
 
 
+@shared_task(name="rewards.cancel_unpaid")
+def cancel_unpaid() -> dict[str, int]:
+    """Take back the orders whose payment did not come in time, so that they keep no piece from anybody."""
+    return batches.cancel_unpaid(at=timezone.now(), actor=actor.system("unpaid"))
+
+
 @shared_task(name="rewards.forget_guesses")
 def forget_guesses() -> int:
     """Forget wrong codes of long ago."""

@@ -1,7 +1,7 @@
 """The money of an order that costs points and money: paid at a till or in a shop, which say so here."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +13,9 @@ from config.lib.errors import DomainError
 from points.models import Operation
 from rewards.actions import claims
 from rewards.models import Redemption, RedemptionState, RedemptionTopic, RewardKind, new_code, told
+
+#: An order whose payment did not come by then gives its points and pieces back.
+TIME_TO_PAY = timedelta(days=3)
 
 
 class NothingToPay(DomainError):

@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
@@ -531,7 +532,7 @@ def _history(redemption: Redemption) -> Panel:
             shown_moment(change.at),
             Cell(change.title, label=STATE_LABELS[change.to_state]),
             change.actor,
-            " ".join(filter(None, [_details(change), change.reason])),
+            " ".join(filter(None, [_details(change), now_(change.reason) if change.reason else ""])),
         )
         for change in changes.order_by("-id")[:50]
     ]

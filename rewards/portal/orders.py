@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from config.lib import actor
 from config.lib.errors import DomainError
-from rewards.actions import booking, redeeming
+from rewards.actions import booking, paying, redeeming
 from rewards.models import (
     REDEMPTION_TRANSITIONS,
     USABLE_COUPON_STATES,
@@ -155,6 +155,7 @@ def _render_order(
         "order": order,
         "changes": order.changes.order_by("id"),
         "can_cancel": can_cancel(order, at=timezone.now()),
+        "pay_by": order.placed_at + paying.TIME_TO_PAY,
         "time_has_come": booking.TIME_HAS_COME if order.is_due(timezone.now()) else "",
         "form": form,
     }

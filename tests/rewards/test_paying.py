@@ -1,13 +1,17 @@
 """Part points, part money: nothing goes on before the money is there, and it is there once."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from config.lib.errors import DomainError
+from points import closing
 from points.actions.posting import ReferenceConflict
 from points.reports import check_books
+from rewards import batches
 from rewards.actions import fulfilling, paying, redeeming
+from rewards.actions.booking import Booking
 from rewards.actions.paying import Payment
 from rewards.models import Redemption, Stock
 from tests.members.factories import AT, TESTER
@@ -125,6 +129,56 @@ def test_what_was_paid_meanwhile_is_not_cancelled_by_who_cannot_give_the_money_b
     assert str(refused.value).startswith("This order is paid.")
     redemption.refresh_from_db()
     assert (redemption.state, available(redemption.member)) == ("placed", 1_000)
+
+
+def late(redemption: Redemption) -> datetime:
+    return redemption.placed_at + paying.TIME_TO_PAY
+
+
+def test_an_order_that_nobody_pays_gives_points_and_piece_back_once() -> None:
+    member, reward = member_with(1_000), RewardFactory.create(money_minor=1_500)
+    stock(reward, 1)
+    unpaid, paid, free = order(member, reward), gift(), order(member_with(1_000), RewardFactory.create())
+    pay(paid, 1_500)
+
+    early = batches.cancel_unpaid(at=late(unpaid) - timedelta(seconds=1), actor=TESTER)
+    counts = [batches.cancel_unpaid(at=late(unpaid), actor=TESTER) for _ in range(2)]
+
+    assert [one["orders"] for one in (early, *counts)] == [0, 1, 0]
+    for redemption in (unpaid, paid, free):
+        redemption.refresh_from_db()
+    assert [one.state for one in (unpaid, paid, free)] == ["cancelled", "placed", "placed"]
+    assert unpaid.changes.get(to_state="cancelled").reason == "not paid in time"
+    assert (available(member), Stock.objects.get().count) == (1_000, 1)
+    assert closing.close(business_date=AT.date(), at=late(unpaid))
+    assert check_books() == []
+
+
+def test_a_visit_that_was_booked_and_never_paid_is_taken_back_too() -> None:
+    soon = Booking(AT + timedelta(hours=1), "North hall")
+    redemption = order(member_with(10_000), ServiceRewardFactory.create(money_minor=500), booking=soon)
+
+    batches.cancel_unpaid(at=late(redemption), actor=TESTER)
+
+    assert available(redemption.member) == 10_000
+
+
+def test_taking_back_goes_on_where_it_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    unpaid = [gift() for _ in range(3)]
+    really, killed = redeeming.give_back, [unpaid[1].pk]
+
+    def give_back(*, redemption: Redemption, **given: Any) -> None:
+        if redemption.pk in killed:
+            raise ZeroDivisionError
+        really(redemption=redemption, **given)
+
+    monkeypatch.setattr(redeeming, "give_back", give_back)
+    with pytest.raises(ZeroDivisionError):
+        batches.cancel_unpaid(at=late(unpaid[0]), actor=TESTER)
+    killed.clear()
+
+    assert batches.cancel_unpaid(at=late(unpaid[0]), actor=TESTER) == {"orders": 2, "failed": 0}
+    assert [available(one.member) for one in unpaid] == [2_000] * 3
 
 
 @pytest.mark.parametrize("is_paid", [True, False])

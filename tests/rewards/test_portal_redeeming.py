@@ -391,6 +391,7 @@ def test_what_costs_money_too_says_so_before_and_shows_what_to_pay_after(browser
     assert "¥39.80" in asked.text
     assert "Please pay <strong>¥39.80</strong>" in unpaid.text
     assert str(redemption.key) in unpaid.text
+    assert "If it is not paid by" in unpaid.text
     assert "Cancel this order" in unpaid.text
     assert "Please pay" not in paid.text
     assert "Cancel this order" not in paid.text  # the shop has the money to give back
