@@ -1,6 +1,7 @@
 """Writes over many members at once."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -54,25 +55,28 @@ _PURGE = """
 DELETE FROM members_webhookdelivery WHERE id IN (
     SELECT id FROM members_webhookdelivery WHERE finished_at < %s LIMIT %s FOR UPDATE SKIP LOCKED)
 """
-_PURGE_STOPPED = """
+_PURGE_WAITING = """
 DELETE FROM members_webhookdelivery WHERE id IN (
-    SELECT d.id FROM members_webhookendpoint e
-    JOIN members_webhookdelivery d ON d.endpoint_id = e.id AND d.state = 'waiting' AND d.created_at < %s
-    WHERE e.status <> 'active' LIMIT %s FOR UPDATE OF d SKIP LOCKED)
+    SELECT id FROM members_webhookdelivery
+    WHERE endpoint_id = ANY (%s) AND state = 'waiting' AND created_at < %s LIMIT %s FOR UPDATE SKIP LOCKED)
 """
 
 
 def purge_webhooks(*, at: datetime, days: int | None = None, limit: int = 10_000) -> int:
-    """Forget messages finished so many days ago, and as old ones that wait for an endpoint that is stopped.
+    """Forget messages finished so many days ago, and as old ones that wait for an endpoint that cannot be reached.
 
-    Each chunk is a statement of its own, so it may be killed anywhere and run twice at once.
+    It was stopped, or its system was switched off or has no key that works. Each chunk is a statement of its own, so it
+    may be killed anywhere and run twice at once.
     """
     before = at - timedelta(days=settings.LAUREL_WEBHOOK_DAYS if days is None else days)
+    endpoints = WebhookEndpoint.objects.all()
+    silent = list(endpoints.exclude(pk__in=endpoints.reachable(at)).values_list("pk", flat=True))
+    asked: tuple[tuple[str, list[Any]], ...] = ((_PURGE, [before, limit]), (_PURGE_WAITING, [silent, before, limit]))
     purged = 0
-    for statement in (_PURGE, _PURGE_STOPPED):
+    for statement, arguments in asked:
         while True:
             with connection.cursor() as cursor:
-                cursor.execute(statement, [before, limit])
+                cursor.execute(statement, arguments)
                 purged += cursor.rowcount
                 if cursor.rowcount < limit:
                     break

@@ -60,12 +60,16 @@ class MemberQuerySet(models.QuerySet["Member"]):
 class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
     """The addresses at which client systems are told what happened."""
 
-    def listening(self, at: datetime) -> Self:
-        """Keep those that are told anything now: active, of a client system that may come in."""
+    def listening(self) -> Self:
+        """Keep those that are told anything now: active, of a client system that is on."""
+        return self.filter(status="active", client__is_active=True)
+
+    def reachable(self, at: datetime) -> Self:
+        """Keep those to which messages go out: without a key that works their system's messages wait."""
         keys = apps.get_model("members", "ClientKey")._default_manager
         unended = Q(expires_at__isnull=True) | Q(expires_at__gt=at)
         works = keys.filter(unended, client=models.OuterRef("client")).exclude(state="ended")
-        return self.filter(models.Exists(works), status="active", client__is_active=True)
+        return self.listening().filter(models.Exists(works))
 
     def stopped(self) -> Self:
         """Keep those that failing has stopped, and nobody has looked at yet."""
@@ -76,7 +80,7 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
         deliveries = apps.get_model("members", "WebhookDelivery")._default_manager
         due = deliveries.filter(endpoint=models.OuterRef("pk"), state="waiting", next_attempt_at__lte=at)
         rested = Q(rests_until__isnull=True) | Q(rests_until__lte=at)
-        return self.listening(at).filter(rested, models.Exists(due))
+        return self.reachable(at).filter(rested, models.Exists(due))
 
 
 class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 
 from config.lib.sql import read
 from members.models import EndpointStatus, WebhookEndpoint, WebhookType
@@ -25,56 +26,56 @@ CHUNK = 5_000
 PATIENCE_SECONDS = 1.0
 #: Points are told of when so many days are left, counted from the day after today.
 DAYS_BEFORE = (30, 7, 1)
-#: An installation that stood still makes up for so many days.
-DAYS_MADE_UP_FOR = timedelta(days=7)
+#: An installation that stood still makes up for so many days: with more of them, what is seen 7 days before would
+#: overlap with what is seen 1 day before, and points of both would be told doubled.
+DAYS_MADE_UP_FOR = timedelta(days=6)
 
 # Who is writing entries in another session: what this one wrote it can see.
-_WRITING = """
-SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND relation = 'points_entry'::regclass
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND mode = 'RowExclusiveLock' AND pid <> pg_backend_pid()
-"""
+_WRITING = "SELECT virtualtransaction FROM rewards_entry_writers() WHERE pid <> pg_backend_pid()"
 _RAISE_FENCE = f"""
 UPDATE members_webhookendpoint SET fence_entry = %s, fence_writers = ARRAY({_WRITING})
-WHERE id = ANY (%s) AND entries_read >= fence_entry AND fence_entry < %s
+WHERE id = ANY (%s) AND status = 'active' AND entries_read >= fence_entry AND fence_entry < %s
 """  # noqa: S608  constant parts
 _IS_OVER = f"NOT EXISTS ({_WRITING} AND virtualtransaction = ANY (fence_writers))"
+# Also of an endpoint that was stopped: until the fence that was raised then it was active.
 _STRETCH = f"""
-SELECT entries_read, CASE WHEN {_IS_OVER} THEN fence_entry ELSE entries_read END,
-    ARRAY(SELECT t FROM unnest(types) t WHERE t LIKE 'points.%%' AND id IN (SELECT members_webhook_listeners(t)))
-FROM members_webhookendpoint WHERE id = %s AND status = 'active' FOR NO KEY UPDATE SKIP LOCKED
+SELECT e.entries_read, CASE WHEN {_IS_OVER} THEN e.fence_entry ELSE e.entries_read END,
+    ARRAY(SELECT t FROM unnest(e.types) t WHERE t LIKE 'points.%%' AND members_webhook_scope(t) = ANY (c.scopes))
+FROM members_webhookendpoint e JOIN members_client c ON c.id = e.client_id
+WHERE e.id = %s FOR NO KEY UPDATE OF e SKIP LOCKED
 """  # noqa: S608
 _PENDING = f"""
-SELECT EXISTS (
-    SELECT FROM members_webhookendpoint WHERE id = ANY (%s) AND entries_read < fence_entry AND NOT {_IS_OVER})
+SELECT EXISTS (SELECT FROM members_webhookendpoint WHERE entries_read < fence_entry AND NOT {_IS_OVER})
 """  # noqa: S608
 _ADVANCE = "UPDATE members_webhookendpoint SET entries_read = %s WHERE id = %s"
 
 
 def collect(*, at: datetime, patience_seconds: float = PATIENCE_SECONDS) -> int:
     """Put what the ledger has for the endpoints into their outbox, and what is about to expire; how many messages."""
-    listening = list(WebhookEndpoint.objects.listening(at).values_list("pk", flat=True))
-    if not listening:
-        return 0
-    _raise_fences(listening)
-    _wait_for_writers(listening, patience_seconds)
-    return sum(_read_ledger(endpoint_id, at) + _tell_expiring(endpoint_id, at) for endpoint_id in listening)
+    listening = list(WebhookEndpoint.objects.listening().values_list("pk", flat=True))
+    if listening:
+        _raise_fences(listening)
+    behind = list(WebhookEndpoint.objects.filter(entries_read__lt=F("fence_entry")).values_list("pk", flat=True))
+    if behind:
+        _wait_for_writers(patience_seconds)
+    told = sum(_read_ledger(endpoint_id, at) for endpoint_id in behind)
+    return told + sum(_tell_expiring(endpoint_id, at) for endpoint_id in listening)
 
 
 def _raise_fences(endpoints: list[int]) -> None:
     """Let the endpoints at their fence read on, up to what is drawn by now. Two statements, in this order."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM points_entry_id_seq")
+        cursor.execute("SELECT rewards_entries_drawn()")
         (drawn,) = cursor.fetchone()
         cursor.execute(_RAISE_FENCE, [drawn, endpoints, drawn])
 
 
-def _wait_for_writers(endpoints: list[int], seconds: float) -> None:
+def _wait_for_writers(seconds: float) -> None:
     """Wait a moment for the transactions that were under way when the fences were raised."""
     deadline = time.monotonic() + seconds
     with connection.cursor() as cursor:
         while True:
-            cursor.execute(_PENDING, [endpoints])
+            cursor.execute(_PENDING)
             (is_pending,) = cursor.fetchone()
             if not is_pending or time.monotonic() > deadline:
                 return

@@ -94,14 +94,62 @@ END $$;
 CREATE TRIGGER rewards_tell_coupon AFTER INSERT ON rewards_couponuse
     FOR EACH ROW WHEN (NEW.gives_back_id IS NULL) EXECUTE FUNCTION rewards_tell_coupon();
 
--- An endpoint begins with the present, also when it begins again.
+-- The highest number of an entry that was drawn, and the transactions that are writing entries: in this order the two
+-- make a fence (rewards/outbox.py).
+CREATE FUNCTION rewards_entries_drawn() RETURNS bigint LANGUAGE sql AS $$
+    SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM points_entry_id_seq
+$$;
+
+CREATE FUNCTION rewards_entry_writers() RETURNS TABLE (pid integer, virtualtransaction text)
+LANGUAGE sql STABLE AS $$
+    SELECT l.pid, l.virtualtransaction FROM pg_locks l
+    WHERE l.locktype = 'relation' AND l.relation = 'points_entry'::regclass AND l.mode = 'RowExclusiveLock'
+        AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+$$;
+
+-- An endpoint begins with the present, also when it begins again, unless it has still to read up to its end before.
 CREATE FUNCTION rewards_begin_webhooks() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.entries_read := (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM points_entry_id_seq);
-    NEW.fence_entry := NEW.entries_read;
+    IF NEW.entries_read >= NEW.fence_entry THEN
+        NEW.entries_read := rewards_entries_drawn();
+        NEW.fence_entry := NEW.entries_read;
+    END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER rewards_begin_webhooks BEFORE INSERT ON members_webhookendpoint
     FOR EACH ROW EXECUTE FUNCTION rewards_begin_webhooks();
 CREATE TRIGGER rewards_begin_webhooks_again BEFORE UPDATE OF status ON members_webhookendpoint
     FOR EACH ROW WHEN (NEW.status = 'active' AND OLD.status <> 'active') EXECUTE FUNCTION rewards_begin_webhooks();
+
+-- An endpoint ends with a fence: what was written while it was active is read for it, though it is stopped by then.
+CREATE FUNCTION rewards_end_webhooks() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT c.is_active FROM members_client c WHERE c.id = NEW.client_id) THEN
+        NEW.fence_entry := rewards_entries_drawn();
+        NEW.fence_writers := ARRAY(
+            SELECT w.virtualtransaction FROM rewards_entry_writers() w WHERE w.pid <> pg_backend_pid());
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER rewards_end_webhooks BEFORE UPDATE OF status ON members_webhookendpoint
+    FOR EACH ROW WHEN (NEW.status <> 'active' AND OLD.status = 'active') EXECUTE FUNCTION rewards_end_webhooks();
+
+-- With a client system that is switched off its endpoints end, and they begin when it is switched on. The database does
+-- not know the day of the programme; the day before its own is over everywhere.
+CREATE FUNCTION rewards_switch_webhooks() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    drawn bigint := rewards_entries_drawn();
+BEGIN
+    IF NEW.is_active THEN
+        UPDATE members_webhookendpoint
+        SET entries_read = drawn, fence_entry = drawn, expiring_told_on = greatest(expiring_told_on, current_date - 1)
+        WHERE client_id = NEW.id AND status = 'active' AND entries_read >= fence_entry;
+    ELSE
+        UPDATE members_webhookendpoint SET fence_entry = drawn, fence_writers = ARRAY(
+            SELECT w.virtualtransaction FROM rewards_entry_writers() w WHERE w.pid <> pg_backend_pid())
+        WHERE client_id = NEW.id AND status = 'active';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER rewards_switch_webhooks AFTER UPDATE OF is_active ON members_client
+    FOR EACH ROW WHEN (NEW.is_active <> OLD.is_active) EXECUTE FUNCTION rewards_switch_webhooks();

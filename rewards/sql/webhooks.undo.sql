@@ -1,3 +1,5 @@
+DROP TRIGGER rewards_switch_webhooks ON members_client;
+DROP TRIGGER rewards_end_webhooks ON members_webhookendpoint;
 DROP TRIGGER rewards_begin_webhooks_again ON members_webhookendpoint;
 DROP TRIGGER rewards_begin_webhooks ON members_webhookendpoint;
 DROP TRIGGER rewards_tell_coupon ON rewards_couponuse;
@@ -5,7 +7,11 @@ DROP TRIGGER rewards_tell_completed ON rewards_redemption;
 DROP TRIGGER rewards_tell_placed ON rewards_redemption;
 DROP TRIGGER rewards_tell_changed ON members_member;
 DROP TRIGGER rewards_tell_enrolled ON members_member;
+DROP FUNCTION rewards_switch_webhooks();
+DROP FUNCTION rewards_end_webhooks();
 DROP FUNCTION rewards_begin_webhooks();
+DROP FUNCTION rewards_entry_writers();
+DROP FUNCTION rewards_entries_drawn();
 DROP FUNCTION rewards_tell_coupon();
 DROP FUNCTION rewards_tell_redemption();
 DROP FUNCTION rewards_tell_member();

@@ -1,5 +1,6 @@
 """From facts to messages: each is written once, in its transaction or out of the ledger, where it is asked for."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from threading import Event as Signal
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from config.lib.money import EXPONENTS, to_decimal_string
 from config.lib.sql import read
+from members import delivering
 from members.actions import clients, updating, webhooks
 from members.models import OFFERED_TYPES, Client, ClientKey, Scope, WebhookDelivery, WebhookEndpoint, scope_of
 from points.actions import spending
@@ -172,8 +174,8 @@ def test_a_writer_is_known_to_write_before_he_draws_the_number_of_an_entry() -> 
     for road in roads:
         with transaction.atomic(), connection.cursor() as cursor:
             road()
-            cursor.execute(outbox._WRITING.replace("pid <>", "pid ="))
-            assert len(cursor.fetchall()) == 1
+            cursor.execute("SELECT count(*) FROM rewards_entry_writers() WHERE pid = pg_backend_pid()")
+            assert cursor.fetchone() == (1,)
 
 
 @committing
@@ -384,6 +386,22 @@ def test_days_on_which_nothing_ran_are_made_up_for() -> None:
     assert list(said) == [0, 1, 6, 7]
 
 
+def test_after_a_long_standstill_no_points_are_told_twice() -> None:
+    endpoint = listener("https://hooks.example.com/", "points.expiring")
+    today = local_date(timezone.now())
+    member = new_member()
+    for days in range(32):
+        expiring_lot(member, days + 1, today + timedelta(days=days), at=timezone.now())
+    WebhookEndpoint.objects.update(expiring_told_on=today - timedelta(days=40))
+
+    collect()
+
+    said = WebhookDelivery.objects.filter(endpoint=endpoint).values_list("data", flat=True)
+    assert sorted((each["days"], each["points"]) for each in said) == [
+        (days, days + 1) for days in (0, *range(1, 8), *range(25, 31))
+    ]
+
+
 def test_a_fact_beside_the_ledger_stands_after_the_entries_before_it_and_before_those_after() -> None:
     endpoint = listener()
     member = new_member()
@@ -430,27 +448,141 @@ def test_the_database_and_python_agree_who_may_hear_what() -> None:
         assert client.pk
 
 
-@pytest.mark.parametrize(
-    ("model", "change"),
-    [
-        (Client, {"is_active": False}),
-        (Client, {"scopes": []}),
-        (ClientKey, {"expires_at": timezone.now() - timedelta(days=1)}),
-        (ClientKey, {"state": "ended", "ended_at": timezone.now()}),
-    ],
-)
-def test_a_system_that_may_no_longer_come_in_or_read_is_told_nothing(
-    model: type[Client | ClientKey], change: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("change", [{"is_active": False}, {"scopes": []}])
+def test_a_system_that_is_switched_off_or_may_no_longer_read_is_told_nothing(change: dict[str, Any]) -> None:
     endpoint = listener()
-    which = "pk" if model is Client else "client"
-    assert model.objects.filter(**{which: endpoint.client_id}).update(**change) == 1
-    clients.forget()
+    assert Client.objects.filter(pk=endpoint.client_id).update(**change) == 1
     give(new_member(), 5)
 
     collect()
 
     assert WebhookDelivery.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"expires_at": timezone.now() - timedelta(days=1)}, {"state": "ended", "ended_at": timezone.now()}],
+)
+def test_while_a_system_has_no_key_that_works_every_kind_of_message_waits_for_the_next(change: dict[str, Any]) -> None:
+    endpoint = listener()
+    assert ClientKey.objects.filter(client=endpoint.client_id).update(**change) == 1
+    clients.forget()
+    give(new_member(), 5)
+    collect()
+    now = timezone.now() + timedelta(seconds=1)
+    assert delivering.claim(endpoint_id=endpoint.pk, at=now) == []
+    assert not WebhookEndpoint.objects.with_work(now).exists()
+
+    clients.rotate_key(client=endpoint.client, actor=TESTER, at=now)
+
+    assert told(endpoint) == ["member.enrolled", "points.accrued"]
+    assert WebhookEndpoint.objects.with_work(now).get() == endpoint
+    assert len(delivering.claim(endpoint_id=endpoint.pk, at=now)) == 1
+
+
+def test_a_system_that_is_switched_on_again_is_told_of_what_happens_from_then_on() -> None:
+    endpoint = listener()
+    today = local_date(timezone.now())
+    Client.objects.filter(pk=endpoint.client_id).update(is_active=False)
+    WebhookEndpoint.objects.update(expiring_told_on=today - timedelta(days=300))
+    give(new_member(), 1)
+    collect()
+
+    Client.objects.filter(pk=endpoint.client_id).update(is_active=True)
+    give(new_member(), 2)
+    collect()
+
+    assert told(endpoint) == ["member.enrolled", "points.accrued"]
+    assert data(endpoint, "points.accrued")["points"] == 2
+
+
+def test_an_endpoint_that_is_started_in_a_system_that_is_off_hears_nothing_of_before_the_system_is_on() -> None:
+    endpoint = listener("https://hooks.example.com/", "points.accrued")
+    Client.objects.filter(pk=endpoint.client_id).update(is_active=False)
+    give(new_member(), 1)
+    webhooks.disable(endpoint=endpoint, reason="r", actor=TESTER, at=timezone.now())
+    webhooks.activate(endpoint=endpoint, actor=TESTER, at=timezone.now())
+    give(new_member(), 2)
+    collect()
+
+    Client.objects.filter(pk=endpoint.client_id).update(is_active=True)
+    give(new_member(), 3)
+
+    assert collect() == 1
+    assert data(endpoint, "points.accrued")["points"] == 3
+
+
+STOPS: dict[str, Callable[[WebhookEndpoint], Any]] = {
+    "by staff": lambda endpoint: webhooks.disable(endpoint=endpoint, reason="r", actor=TESTER, at=timezone.now()),
+    "as gone": lambda endpoint: WebhookEndpoint.objects.filter(pk=endpoint.pk).update(status="gone"),
+    "with its system": lambda endpoint: Client.objects.filter(pk=endpoint.client_id).update(is_active=False),
+}
+
+
+def start(endpoint: WebhookEndpoint) -> None:
+    """Make an endpoint and its system active again, whichever was not."""
+    Client.objects.filter(pk=endpoint.client_id).update(is_active=True)
+    webhooks.activate(endpoint=endpoint, actor=TESTER, at=timezone.now())
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_what_was_written_before_an_endpoint_stopped_is_told_when_it_starts(stop: str) -> None:
+    endpoint = listener()
+    give(new_member(), 1)
+
+    STOPS[stop](endpoint)
+    give(new_member(), 2)
+    assert collect() == 1
+    give(new_member(), 3)
+    start(endpoint)
+    give(new_member(), 4)
+    assert collect() == 1
+
+    assert told(endpoint) == ["member.enrolled", "points.accrued"] * 2
+    points = (
+        WebhookDelivery.objects.filter(type="points.accrued").order_by("place").values_list("data__points", flat=True)
+    )
+    assert list(points) == [1, 4]
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_an_endpoint_that_is_started_before_the_ledger_was_read_loses_nothing(stop: str) -> None:
+    endpoint = listener("https://hooks.example.com/", "points.accrued")
+    give(new_member(), 1)
+
+    STOPS[stop](endpoint)
+    start(endpoint)
+    give(new_member(), 2)
+
+    assert [collect(), collect()] == [1, 1]  # up to the stop, and from there on
+
+
+@committing
+@pytest.mark.parametrize("stop", STOPS)
+def test_an_entry_that_is_being_written_when_its_endpoint_stops_is_told(stop: str) -> None:
+    endpoint = listener("https://hooks.example.com/", "points.accrued")
+    slow = new_member()
+    drawn, may_commit = Signal(), Signal()
+
+    def write_slowly() -> None:
+        try:
+            with transaction.atomic():
+                give(slow, 1)
+                drawn.set()
+                may_commit.wait(20)
+        finally:
+            connection.close()
+
+    thread = Thread(target=write_slowly)
+    thread.start()
+    drawn.wait(20)
+    STOPS[stop](endpoint)
+    assert collect(patience_seconds=0.1) == 0
+    may_commit.set()
+    thread.join(20)
+
+    assert collect() == 1
+    assert data(endpoint, "points.accrued")["points"] == 1
 
 
 def test_an_endpoint_that_is_stopped_is_told_nothing_and_begins_anew_with_the_present() -> None:
