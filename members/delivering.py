@@ -182,7 +182,7 @@ def record(*, delivery: WebhookDelivery, outcome: Outcome, at: datetime, report:
         wait = wait_after(delivery.attempts)
         report.shortest_wait = min(report.shortest_wait, wait)
         _claimed(delivery).update(next_attempt_at=at + wait, answer_status=outcome.status, answer=outcome.text)
-    _note_failure(delivery.endpoint_id, outcome, at)
+    _note_failure(delivery, outcome, at)
 
 
 def wait_after(attempts: int) -> timedelta:
@@ -197,8 +197,12 @@ def _begin(endpoint_id: int, at: datetime) -> bool:
 
 
 def _claimed(delivery: WebhookDelivery) -> QuerySet[WebhookDelivery]:
-    """The row of a message as long as it is ours: another claim would have counted another attempt."""
-    return WebhookDelivery.objects.waiting().filter(pk=delivery.pk, attempts=delivery.attempts)
+    """The row of a message as long as it is ours: another claim has another moment, and counted another attempt.
+
+    Not by its count alone, which begins again when the message is sent again.
+    """
+    ours = {"pk": delivery.pk, "attempts": delivery.attempts, "attempted_at": delivery.attempted_at}
+    return WebhookDelivery.objects.waiting().filter(**ours)
 
 
 def _finish(delivery: WebhookDelivery, state: DeliveryState, outcome: Outcome, at: datetime) -> None:
@@ -229,8 +233,12 @@ def _live_secrets(endpoint: WebhookEndpoint, at: datetime) -> list[bytes]:
     return secrets
 
 
-def _note_failure(endpoint_id: int, outcome: Outcome, at: datetime) -> None:
-    """Count a failure; let the endpoint rest after a few in a row, and stop it after days or when it is gone."""
+def _note_failure(delivery: WebhookDelivery, outcome: Outcome, at: datetime) -> None:
+    """Count a failure; let the endpoint rest after a few in a row, and stop it after days or when it is gone.
+
+    After days of which most may have been quiet, one hiccup stops nobody: this message must have failed a few times.
+    """
+    endpoint_id = delivery.endpoint_id
     WebhookEndpoint.objects.filter(pk=endpoint_id).update(
         failures=F("failures") + 1, failing_since=Coalesce("failing_since", at)
     )
@@ -243,5 +251,5 @@ def _note_failure(endpoint_id: int, outcome: Outcome, at: datetime) -> None:
         return
     if outcome.status == GONE:
         webhooks.stop_failing(endpoint=endpoint, status=EndpointStatus.GONE, actor=ACTOR, at=at)
-    elif failing_for >= DISABLE_AFTER:
+    elif failing_for >= DISABLE_AFTER and delivery.attempts >= PATIENCE:
         webhooks.stop_failing(endpoint=endpoint, status=EndpointStatus.FAILED, actor=ACTOR, at=at)

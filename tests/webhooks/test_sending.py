@@ -27,7 +27,7 @@ from members.models import AuditRecord, Client, WebhookDelivery, WebhookEndpoint
 from points.actions import spending
 from rewards import tasks as rewards_tasks
 from tests.concurrency.racing import at_once
-from tests.members.factories import TESTER
+from tests.members.factories import TESTER, client_key
 from tests.points.factories import give, new_member
 
 from .factories import collect, listener, listener_with_secret, send_all
@@ -269,6 +269,28 @@ def test_an_endpoint_that_fails_for_days_is_stopped_and_staff_are_told(receiver:
     assert WebhookDelivery.objects.filter(state="delivered").count() == 2
 
 
+def test_a_quiet_endpoint_is_not_stopped_by_one_hiccup_long_after_a_message_was_given_up(receiver: Receiver) -> None:
+    endpoint = listener(receiver.url, "points.accrued")
+    give(new_member(), 1)
+    collect()
+    receiver.answer = lambda message: 422
+    now = timezone.now() + timedelta(seconds=1)
+    WebhookDelivery.objects.update(attempts=len(BACKOFF))
+    send_all(endpoint, at=now)
+    assert failing(endpoint).state == "failed"
+    give(new_member(), 2)
+    collect()
+    receiver.answer = lambda message: 503
+
+    weeks_later = now + timedelta(days=20)
+    send_all(endpoint, at=weeks_later)
+    receiver.answer = lambda message: 200
+    send_all(endpoint, at=weeks_later + timedelta(minutes=1))
+
+    endpoint.refresh_from_db()
+    assert (endpoint.status, endpoint.failures) == ("active", 0)
+
+
 def test_a_receiver_that_says_it_is_gone_is_asked_no_more(receiver: Receiver) -> None:
     endpoint = listener(receiver.url, "points.accrued")
     member = new_member()
@@ -398,6 +420,25 @@ def test_an_answer_that_comes_after_the_claim_was_lost_changes_nothing(receiver:
     delivering.record(delivery=late, outcome=delivering.Outcome(500, "late"), at=now + LEASE, report=Report())
 
     assert (failing(endpoint).state, failing(endpoint).answer_status) == ("delivered", 200)
+
+
+def test_a_late_answer_of_before_a_message_was_sent_again_is_not_taken_for_the_answer_to_the_second(
+    receiver: Receiver,
+) -> None:
+    endpoint = listener(receiver.url, "points.accrued")
+    give(new_member(), 1)
+    collect()
+    now = timezone.now() + timedelta(seconds=1)
+    (late,) = delivering.claim(endpoint_id=endpoint.pk, at=now)
+    webhooks.resend(deliveries=[late.pk], actor=TESTER, at=now + 2 * LEASE)
+    (second,) = delivering.claim(endpoint_id=endpoint.pk, at=now + 2 * LEASE)
+    assert (late.attempts, second.attempts) == (1, 1)
+
+    delivering.record(delivery=late, outcome=delivering.Outcome(200, "late"), at=now + 2 * LEASE, report=Report())
+    assert failing(endpoint).state == "waiting"
+
+    delivering.record(delivery=second, outcome=delivering.Outcome(200, "ok"), at=now + 2 * LEASE, report=Report())
+    assert (failing(endpoint).state, failing(endpoint).answer) == ("delivered", "ok")
 
 
 WRITE_AND_DIE = """
@@ -534,6 +575,23 @@ def test_old_messages_are_forgotten_in_chunks_and_those_that_wait_are_kept(recei
 
     webhooks.disable(endpoint=endpoint, reason="r", actor=TESTER, at=timezone.now())
     assert batches.purge_webhooks(at=later, limit=2) == 1
+
+
+@pytest.mark.parametrize(
+    "silence",
+    [
+        lambda system: Client.objects.filter(pk=system.pk).update(is_active=False),
+        lambda system: system.keys.update(expires_at=timezone.now()),
+    ],
+)
+def test_messages_that_wait_for_a_system_that_stays_away_are_forgotten_too(silence: Callable[[Client], Any]) -> None:
+    endpoint, other = listener(), listener(client=client_key("shop")[0])
+    new_member()
+    silence(endpoint.client)
+
+    assert batches.purge_webhooks(at=timezone.now() + timedelta(days=29)) == 0
+    assert batches.purge_webhooks(at=timezone.now() + timedelta(days=31)) == 1
+    assert WebhookDelivery.objects.get().endpoint == other
 
 
 @committing
