@@ -388,6 +388,9 @@ if CELERY_BROKER_URL.startswith("pgmq://"):
         "visibility_timeout": env.int("CELERY_VISIBILITY_TIMEOUT", default=300),
         "pool_size": 4,
     }
+elif CELERY_BROKER_URL.startswith(("redis", "sentinel")):
+    # Of itself it waits for ever for a broker that takes connections and says nothing, and a page with it.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 3, "socket_timeout": 5}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_FOLDER / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "config.heartbeat", "schedule": 30.0, "options": {"expires": 60}},

@@ -65,8 +65,8 @@ DELETE FROM members_webhookdelivery WHERE id IN (
 def purge_webhooks(*, at: datetime, days: int | None = None, limit: int = 10_000) -> int:
     """Forget messages finished so many days ago, and as old ones that wait for an endpoint that cannot be reached.
 
-    It was stopped, or its system was switched off or has no key that works. Each chunk is a statement of its own, so it
-    may be killed anywhere and run twice at once.
+    It was stopped, or its system was switched off or has no key that works. Each chunk is a statement of its own, so
+    this may be killed anywhere and run twice at once.
     """
     before = at - timedelta(days=settings.LAUREL_WEBHOOK_DAYS if days is None else days)
     endpoints = WebhookEndpoint.objects.all()

@@ -34,7 +34,7 @@ GRACE = timedelta(days=1)
 LEASE = timedelta(seconds=60)
 #: Writes are told of after so many seconds, by one task for all of them.
 GATHER_SECONDS = 1
-#: For so long a process believes that nobody listens.
+#: For so long a process believes that nobody listens, or leaves a broker alone that was not reached.
 QUIET_SECONDS = 15
 _QUIET = "webhooks.quiet"
 _WOKEN = "webhooks.woken"
@@ -194,10 +194,11 @@ def wake() -> None:
 
 
 def _wake_if_somebody_listens() -> None:
-    if WebhookEndpoint.objects.filter(status=EndpointStatus.ACTIVE).exists():
+    # Before it is asked: a broker that is away takes seconds to fail, and those of one write in a while are enough.
+    cache.set(_QUIET, True, QUIET_SECONDS)
+    if WebhookEndpoint.objects.listening().exists():
         queue.send_in(GATHER_SECONDS, "rewards.collect_webhooks")
-    else:
-        cache.set(_QUIET, True, QUIET_SECONDS)
+        cache.delete(_QUIET)
 
 
 def _fit_types(client: Client, types: Iterable[str]) -> list[str]:

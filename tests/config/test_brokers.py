@@ -72,6 +72,43 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str
     }
 
 
+ASK = """
+import time
+import django
+django.setup()
+import config.celery
+from config.lib import queue
+begun = time.monotonic()
+try:
+    queue.send_in(1, "config.heartbeat")
+except Exception:
+    print(time.monotonic() - begun)
+"""
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_takes_connections_and_says_nothing_is_given_up_within_seconds(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"{scheme}://guest:guest@127.0.0.1:{silent.getsockname()[1]}//"
+        environment = {
+            **os.environ,
+            "CELERY_BROKER_URL": url,
+            "DATABASE_URL": database_url(),
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+        }
+
+        asked = subprocess.run(
+            [sys.executable, "-c", ASK],
+            cwd=folders.BASE_DIR,
+            env=environment,
+            timeout=30,
+            capture_output=True,
+            text=True,
+        )
+
+    assert float(asked.stdout) < 8
+
+
 def call_heartbeat(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "celery", "-A", "config.celery", "call", "config.heartbeat"]
     subprocess.run(command, cwd=folders.BASE_DIR, env={**os.environ, **environment}, check=True, capture_output=True)

@@ -511,6 +511,28 @@ def test_a_write_wakes_the_webhooks_once_a_second_and_only_if_somebody_listens(
     assert sent == [(webhooks.GATHER_SECONDS, "rewards.collect_webhooks")]
 
 
+@committing
+def test_a_broker_that_is_away_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener()
+    asked: list[bool] = []
+
+    def fail_slowly(*args: Any, **arguments: Any) -> None:
+        webhooks.wake()  # a write of another thread meanwhile
+        asked.append(True)
+        raise OSError("no broker")
+
+    monkeypatch.setattr("config.lib.queue.send_in", fail_slowly)
+    monkeypatch.setattr(webhooks, "GATHER_SECONDS", 0)
+
+    webhooks.wake()
+    webhooks.wake()
+    assert len(asked) == 1
+
+    cache.delete(webhooks._QUIET)  # as the seconds would
+    webhooks.wake()
+    assert len(asked) == 2
+
+
 def test_the_task_comes_back_for_the_rest_and_for_what_is_tried_again_soon(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
