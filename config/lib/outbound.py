@@ -25,6 +25,8 @@ PORTS = frozenset({443, 8443})
 LOCAL_HOST = "127.0.0.1"
 URL_LIMIT = 500
 EXCERPT_BYTES = 1_000
+#: Of an answer no more is taken in, whatever it says of its length.
+ANSWER_BYTES = 2**16
 
 #: No space, no control character, nothing beyond ASCII, and no backslash, which readers of addresses disagree about.
 _PRINTABLE = re.compile(r"[!-\[\]-~]+")
@@ -32,11 +34,13 @@ _PRINTABLE = re.compile(r"[!-\[\]-~]+")
 _NAME = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-#: Addresses that carry an IPv4 address inside (Teredo, 6to4) could lead anywhere; NAT64 and IPv4-mapped ones are no
-#: global unicast to begin with.
-_CARRIERS = (ipaddress.IPv6Network("2001::/32"), ipaddress.IPv6Network("2002::/16"))
-#: Public by number and not by nature: the 6to4 relays, and the host of the machine in one of the clouds.
-_NOT_PUBLIC = (ipaddress.IPv4Network("192.88.99.0/24"), ipaddress.IPv4Network("168.63.129.16/32"))
+#: Public by number and not by nature: blocks of protocols and documentation, the 6to4 relays, and the host of the
+#: machine in one of the clouds. Addresses that carry an IPv4 address inside (Teredo, 6to4) could lead anywhere; NAT64
+#: and IPv4-mapped ones are no global unicast to begin with.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(block)
+    for block in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "2001::/23", "2002::/16", "3fff::/20")
+)
 
 type Place = tuple[socket.AddressFamily, Any]
 
@@ -93,9 +97,10 @@ def read_target(url: str, *, allow_local: bool = False) -> Target:
     if "#" in url:
         raise AddressRefused(_("the address must not hold a #."))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if parts.scheme == "http" and host == LOCAL_HOST and allow_local:
+    # In small letters, as the database has it.
+    if url.startswith("http://") and host == LOCAL_HOST and allow_local:
         return Target(False, host, 80 if port is None else port, path)
-    if parts.scheme != "https":
+    if not url.startswith("https://"):
         raise AddressRefused(_("the address must begin with https://."))
     port = 443 if port is None else port
     if port not in PORTS:
@@ -122,24 +127,24 @@ def is_public(address: str) -> bool:
         known = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if isinstance(known, ipaddress.IPv6Address):
-        if known.scope_id:
-            return False
-        return known in _GLOBAL_UNICAST and known.is_global and not any(known in each for each in _CARRIERS)
+    if isinstance(known, ipaddress.IPv6Address) and (known.scope_id or known not in _GLOBAL_UNICAST):
+        return False
     return known.is_global and not known.is_multicast and not any(known in each for each in _NOT_PUBLIC)
 
 
 def post(url: str, *, body: bytes, headers: Mapping[str, str], seconds: float, allow_local: bool = False) -> Answer:
-    """Post a body and return the answer; the whole of it takes `seconds` at most, looking the name up apart.
+    """Post a body and return the answer; the whole of it takes `seconds` at most.
+
+    Looking the name up counts, and can alone take longer: it has the limits of the machine's resolver.
 
     Raises `AddressRefused` when the address, or one the name stands for now, is not fit, and `NotReached`.
     """
     target = read_target(url, allow_local=allow_local)
-    places = _look_up(target)
     deadline = time.monotonic() + seconds
+    places = _look_up(target)
     try:
         with _connect(target, places, deadline) as connected:
-            return _exchange(_Timed(connected, deadline), target, body, headers)
+            return _exchange(_Bounded(connected, deadline), target, body, headers)
     except (OSError, http.client.HTTPException) as error:
         raise NotReached(_told(error)) from error
 
@@ -172,6 +177,7 @@ def _connect(target: Target, places: list[Place], deadline: float) -> socket.soc
             connected.connect(place)
             if not target.is_secure:
                 return connected
+            connected.settimeout(_left(deadline))
             return _trusted().wrap_socket(connected, server_hostname=target.host)
         except OSError as error:
             connected.close()
@@ -185,7 +191,7 @@ def _trusted() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _exchange(connected: "_Timed", target: Target, body: bytes, headers: Mapping[str, str]) -> Answer:
+def _exchange(connected: "_Bounded", target: Target, body: bytes, headers: Mapping[str, str]) -> Answer:
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.sock = connected
     named = {"Host": target.authority, "Connection": "close", **headers}
@@ -206,34 +212,33 @@ def _left(deadline: float) -> float:
     return left
 
 
-class _Timed:
-    """A socket under one deadline: a server that sends a byte now and then does not keep a worker for ever."""
+class _Bounded(io.RawIOBase):
+    """A socket under one deadline and one size, as `http.client` uses it.
+
+    A server that sends a byte now and then does not keep a worker for ever, and one that says its answer has no end
+    does not fill it: after `ANSWER_BYTES` the answer is over.
+    """
 
     def __init__(self, connected: socket.socket, deadline: float) -> None:
         self.connected = connected
         self.deadline = deadline
+        self.bytes_left = ANSWER_BYTES
 
     def sendall(self, data: bytes) -> None:
         self.connected.settimeout(_left(self.deadline))
         self.connected.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self.connected, self.deadline))
+        return io.BufferedReader(self)
 
     def close(self) -> None:
         """Leave the socket to its owner: `http.client` closes it before the body is read."""
-
-
-class _Reader(io.RawIOBase):
-    """The receiving side of such a socket."""
-
-    def __init__(self, connected: socket.socket, deadline: float) -> None:
-        self.connected = connected
-        self.deadline = deadline
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         self.connected.settimeout(_left(self.deadline))
-        return self.connected.recv_into(buffer)
+        received = self.connected.recv_into(memoryview(buffer)[: self.bytes_left]) if self.bytes_left else 0
+        self.bytes_left -= received
+        return received

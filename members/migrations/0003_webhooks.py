@@ -237,7 +237,9 @@ class Migration(migrations.Migration):
             model_name="webhookendpoint",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("url__startswith", "https://"), ("url__regex", "^http://127\\.0\\.0\\.1[:/]"), _connector="OR"
+                    ("url__startswith", "https://"),
+                    ("url__regex", "^http://127\\.0\\.0\\.1([:/?]|$)"),
+                    _connector="OR",
                 ),
                 name="webhookendpoint_url_secure",
                 violation_error_message="The address must begin with https://.",

@@ -110,7 +110,7 @@ class WebhookEndpoint(models.Model):
             ),
             models.CheckConstraint(
                 name="webhookendpoint_url_secure",
-                condition=Q(url__startswith="https://") | Q(url__regex=r"^http://127\.0\.0\.1[:/]"),
+                condition=Q(url__startswith="https://") | Q(url__regex=r"^http://127\.0\.0\.1([:/?]|$)"),
                 violation_error_message=_("The address must begin with https://."),
             ),
             models.CheckConstraint(name="webhookendpoint_status_known", condition=Q(status__in=EndpointStatus.values)),

@@ -66,6 +66,7 @@ def test_an_operator_makes_an_endpoint_and_sees_its_secret_once(operator: Browse
     [
         ({"url": "http://hooks.example.com/"}, "url"),
         ({"url": "https://10.0.0.1/"}, "url"),
+        ({"url": "HTTPS://hooks.example.com/"}, "url"),
         ({"url": "https://user:pw@hooks.example.com/"}, "url"),
         ({"types": []}, "types"),
         ({"types": ["redemption.placed"]}, "types"),
@@ -81,6 +82,22 @@ def test_what_cannot_be_is_said_beside_its_field_and_nothing_is_made(
     assert list(answer.context["form"].errors) == [field]
     assert not WebhookEndpoint.objects.exists()
     assert not AuditRecord.objects.filter(action="webhook.created").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1",
+        "http://127.0.0.1?x=1",
+        "http://127.0.0.1:8000",
+        "https://Hooks.example.com?x=1",
+        "https://8.8.8.8",
+    ],
+)
+def test_the_database_takes_every_address_the_form_takes(operator: Browser, system: Client, url: str) -> None:
+    operator.post(page("webhookendpoint_new"), asked(system, url=url))
+
+    assert WebhookEndpoint.objects.get().url == url
 
 
 def test_a_new_secret_is_shown_once_and_the_old_one_ends_when_said(operator: Browser) -> None:

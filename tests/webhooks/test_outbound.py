@@ -3,10 +3,13 @@
 import socket
 import ssl
 import time
+import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -25,6 +28,8 @@ REFUSED = [
     "hooks.example.com",
     "http://hooks.example.com/",
     "ftp://hooks.example.com/",
+    "HTTPS://hooks.example.com/",
+    "HTTP://127.0.0.1/",
     "file:///etc/passwd",
     "//hooks.example.com/",
     "https:///path",
@@ -90,10 +95,12 @@ def test_plain_http_goes_to_this_machine_alone_and_only_where_that_is_allowed() 
     "address",
     [
         "0.0.0.0", "10.1.2.3", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.254", "169.254.169.254",
-        "172.16.0.1", "172.31.255.255", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1",
-        "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "168.63.129.16",
+        "172.16.0.1", "172.31.255.255", "192.0.0.9", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.1.1",
+        "198.18.0.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "168.63.129.16",
         "::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::7f00:1", "64:ff9b::808:808",
-        "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::1", "fc00::1", "fd00:ec2::254", "fe80::1",
+        "64:ff9b:1::1", "100::1", "2001::1",
+        "2001:1::1", "2001:4:112::1", "2001:20::1", "2001:db8::1", "3fff::1",
+        "2002:7f00:1::1", "fc00::1", "fd00:ec2::254", "fe80::1",
         "fe80::1%eth0", "2606:4700::1%eth0", "fec0::1", "ff02::1", "hooks.example.com", "",
     ],
 )  # fmt: skip
@@ -256,6 +263,56 @@ def test_of_a_long_answer_only_the_beginning_is_kept_and_no_character_the_databa
     assert len(answer.excerpt) < outbound.EXCERPT_BYTES
 
 
+ENDLESS = {
+    "a chunk of less than nothing": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+    "an enormous chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffff\r\n",
+    "no length": b"HTTP/1.1 200 OK\r\n\r\n",
+    "an enormous length": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+    "an endless header": b"HTTP/1.1 200 OK\r\nX-Long: ",
+}
+
+
+@pytest.mark.parametrize("beginning", ENDLESS)
+def test_an_answer_without_end_is_taken_in_to_a_small_part(beginning: str) -> None:
+    sent = 0
+
+    def answer_for_ever() -> None:
+        nonlocal sent
+        connected, _address = server.accept()
+        with connected, suppress(OSError):
+            connected.recv(10_000)
+            connected.sendall(ENDLESS[beginning])
+            while sent < 60_000_000:
+                sent += connected.send(b"x" * 100_000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=answer_for_ever)
+        thread.start()
+        tracemalloc.start()
+        with suppress(NotReached):
+            outbound.post(
+                f"http://127.0.0.1:{server.getsockname()[1]}/", body=b"{}", headers={}, seconds=5, allow_local=True
+            )
+        _now, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        thread.join(10)
+
+    assert sent < 60_000_000
+    assert peak < 2_000_000
+
+
+def test_a_slow_look_up_leaves_less_time_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up_slowly(*args: Any, **options: Any) -> Any:
+        time.sleep(0.3)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
+    monkeypatch.setattr(socket.socket, "connect", lambda *args: pytest.fail("connected"))
+
+    with pytest.raises(NotReached, match="timed out"):
+        outbound.post("https://hooks.example.com/", body=b"{}", headers={}, seconds=0.2)
+
+
 def test_a_server_that_keeps_silent_is_left(receiver: Receiver) -> None:
     receiver.delay = 2
     started = time.monotonic()
@@ -294,7 +351,6 @@ def test_nobody_there_and_no_such_name_are_told(monkeypatch: pytest.MonkeyPatch,
 def test_what_is_no_http_is_no_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(5)
-        from threading import Thread
 
         def babble() -> None:
             connected, _address = server.accept()
