@@ -1,16 +1,19 @@
 """What may stand in the logs: who asked for what and when, never a secret and never personal data."""
 
+import re
+
 from django.http import HttpRequest
-from django.urls import Resolver404, resolve
 from django_structlog.middlewares import RequestMiddleware
 from structlog.typing import EventDict, WrappedLogger
 
 HIDDEN = "…"
-SECRET_ARGUMENTS = ("code", "token", "key")  # of an address: who has a coupon's code can spend it
 SECRET_NAMES = {
     *("authorization", "code", "cookie", "key", "password", "secret", "token"),
     *("address", "birthday", "email", "phone"),
 }
+# Who has a coupon's code can spend it, and who invited is nobody's business. Known by the word before the code:
+# whoever misspells the rest of the address, and reaches no view, has sent it as well.
+_CODE = re.compile(r"(/(?:coupons?|invited)/+)[^/?\n]+", re.IGNORECASE)
 
 
 class RequestLog(RequestMiddleware):
@@ -18,17 +21,8 @@ class RequestLog(RequestMiddleware):
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
-        """Return method and path without the query, which holds what people searched for, and without codes."""
-        path = request.path
-        try:
-            # By the time of the answer it is known, and need not be looked up again.
-            arguments = (request.resolver_match or resolve(request.path_info)).kwargs
-        except Resolver404:
-            arguments = {}
-        for name in SECRET_ARGUMENTS:
-            if name in arguments:
-                path = path.replace(str(arguments[name]), HIDDEN)
-        return f"{request.method} {path}"
+        """Return method and path without the query, which holds what people searched for."""
+        return f"{request.method} {request.path}"
 
 
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
@@ -36,4 +30,12 @@ def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     for name in SECRET_NAMES & event.keys():
         if not isinstance(event[name], int):  # the number of an answer's status comes as `code` too
             event[name] = HIDDEN
+    return event
+
+
+def hide_codes(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Hide codes in every address, whoever logs it: the request's own lines, a refusal, a trace."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _CODE.sub(rf"\1{HIDDEN}", value)
     return event

@@ -437,6 +437,7 @@ _log_processors: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    logs.hide_codes,  # last, for what was put into words before
 ]
 LOGGING = {
     "version": 1,

@@ -1,7 +1,30 @@
+import io
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from django.conf import settings
+from django.test import Client as Browser
 from django.test import RequestFactory
-from django.urls import resolve
 
 from config import logs
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Iterator[io.StringIO]:
+    """What an installation would write, of every level."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    formatters: Any = settings.LOGGING["formatters"]
+    told = {name: value for name, value in formatters["json"].items() if name != "()"}
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(**told))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    with caplog.at_level(logging.DEBUG):
+        yield written
+    root.removeHandler(handler)
 
 
 def test_a_request_is_logged_without_what_people_searched_for(rf: RequestFactory) -> None:
@@ -10,17 +33,48 @@ def test_a_request_is_logged_without_what_people_searched_for(rf: RequestFactory
     assert logs.RequestLog.format_request(request) == "GET /health/live"
 
 
-def test_a_code_is_hidden_before_its_address_is_looked_up_and_after(rf: RequestFactory) -> None:
-    request = rf.post("/api/v1/coupons/ABCD-EFGH/redeem/")
-    begun = logs.RequestLog.format_request(request)
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/coupons/ABCD-EFGH/redeem/",
+        "/api/v1/coupons/ABCD-EFGH/redeem",
+        "/api/v1/coupons/ABCD-EFGH/redem/",
+        "/api/v1/coupons/ABCD-EFGH/",
+        "/api/v1/coupons/ABCD-EFGH",
+        "/api/v1/coupons//ABCD-EFGH/redeem/",
+        "/api/v1/coupons/ABCD%20ABCD-EFGH/redeem/",
+        "/api/v1/coupon/ABCD-EFGH/redeem/",
+        "/api/V1/Coupons/ABCD-EFGH/redeem/",
+        "/coupons/ABCD-EFGH/",
+    ],
+)
+def test_a_code_is_in_no_line_however_its_address_is_written(client: Browser, lines: io.StringIO, path: str) -> None:
+    assert client.post(path, {}, content_type="application/json").status_code in (401, 404)
 
-    request.resolver_match = resolve(request.path_info)
+    written = lines.getvalue()
+    assert "request_started" in written
+    assert "request_finished" in written
+    assert "EFGH" not in written
 
-    assert begun == logs.RequestLog.format_request(request) == "POST /api/v1/coupons/…/redeem/"
+
+def test_a_code_is_hidden_in_a_trace_and_in_the_line_of_a_server(lines: io.StringIO) -> None:
+    try:
+        raise LookupError("/coupons/ABCD-EFGH/redeem/")
+    except LookupError:
+        logging.getLogger("django.request").exception("Internal Server Error: %s", "/api/v1/coupons/ABCD-EFGH/redeem/")
+    structlog.get_logger("x").info("asked", line="POST /api/v1/coupons/ABCD-EFGH HTTP/1.1")
+
+    assert "Internal Server Error: /api/v1/coupons/\\u2026" in lines.getvalue()
+    assert "EFGH" not in lines.getvalue()
 
 
-def test_an_unknown_address_is_logged_as_it_is(rf: RequestFactory) -> None:
-    assert logs.RequestLog.format_request(rf.post("/no/such/page")) == "POST /no/such/page"
+@pytest.mark.django_db
+def test_an_unknown_address_is_logged_as_it_is(client: Browser, lines: io.StringIO) -> None:
+    client.post("/no/such/page")
+
+    assert "POST /no/such/page" in lines.getvalue()
+    assert "Not Found: /no/such/page" in lines.getvalue()
 
 
 def test_secret_and_personal_values_are_hidden() -> None:
