@@ -68,7 +68,7 @@ class CouponForTill(DomainError):
 
 class CouponNotAssignable(DomainError):
     code = "coupon_not_assignable"
-    message = _("This coupon belongs to somebody or is over: %(state)s.")
+    message = _("This coupon belongs to somebody, is in use or is over: %(state)s.")
 
 
 class CouponOver(DomainError):
@@ -340,8 +340,14 @@ def last_moment(days: int, at: datetime) -> datetime:
     return end_of(local_date(at) + timedelta(days=days))
 
 
+@transaction.atomic
 def assign(*, coupon: Coupon, member: Member, actor: Actor, at: datetime, reason: str = "") -> Coupon:
-    """Give a code of a batch to a member, whose own it then is for good; its days begin to run."""
+    """Give a code of a batch to a member, whose own it then is for good; its days begin to run.
+
+    Raises CouponNotAssignable, also for what somebody has used or reserved.
+    """
+    for reserved in _stale(coupon, at).order_by("id"):
+        let_go(reserved, actor=actor, at=at)
     if not _hand_over(coupon, member, at, told(actor=actor, at=at, reason=reason)):
         raise CouponNotAssignable(state=coupon.get_state_display())
     return coupon
@@ -395,8 +401,9 @@ def _take_from_batch(batch_id: int, member: Member, at: datetime, change: dict[s
 
 
 def _hand_over(coupon: Coupon, member: Member, at: datetime, change: dict[str, Any]) -> bool:
-    """Make an issued coupon the member's own; whether it still could be."""
-    free = Coupon.objects.filter(pk=coupon.pk, state=CouponState.ISSUED, member__isnull=True)
+    """Make a coupon nobody has or uses the member's own; whether it still could be."""
+    untouched = (CouponState.ISSUED, CouponState.ROLLED_BACK)
+    free = Coupon.objects.filter(pk=coupon.pk, state__in=untouched, member__isnull=True, used=0, held=0)
     gift: dict[str, Any] = {"state": CouponState.ASSIGNED, "member": member}
     if coupon.valid_days is not None:
         gift["expires_at"] = Least(F("expires_at"), Value(last_moment(coupon.valid_days, at)))

@@ -165,7 +165,8 @@ class CouponAdmin(ReadOnlyAdmin):
         context["tables"] = [_uses(coupon), _reservations(coupon), _life(coupon)]
         may = request.user.has_perm("rewards.change_coupon")
         context["can_void"] = may and coupon.state in (*USABLE_COUPON_STATES, CouponState.RESERVED)
-        context["can_assign"] = may and coupon.state == CouponState.ISSUED and coupon.member_id is None
+        is_free = coupon.member_id is None and coupon.used == 0
+        context["can_assign"] = may and is_free and coupon.state in USABLE_COUPON_STATES
         return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description=_("code"))
@@ -249,10 +250,15 @@ def _reservations(coupon: Coupon) -> Panel:
             Cell(kept.get_state_display(), label=RESERVATION_LABELS[kept.state]),
             f"{kept.source} / {kept.reference}",
             kept.actor,
+            shown_moment(kept.ended_at),
+            kept.ended_by,
+            kept.ended_reason,
         )
         for kept in CouponReservation.objects.filter(coupon=coupon).order_by("-id")[:20]
     ]
-    headers = (_("time"), _("until"), _("status"), _("reference"), _("actor"))
+    headers = (
+        _("time"), _("until"), _("status"), _("reference"), _("actor"), _("ended at"), _("ended by"), _("reason"),
+    )  # fmt: skip
     return Panel(_("Reservations"), headers, rows, _("Never reserved."))
 
 

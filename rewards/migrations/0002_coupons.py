@@ -7,6 +7,14 @@ import pgtrigger.compiler
 import pgtrigger.migrations
 from django.db import migrations, models
 
+#: Nothing reserved coupons before this, though the law let somebody do it by hand: no checkout keeps them, so they go
+#: the one way back there was. Told while the old trigger writes the history.
+_RESERVED = """
+UPDATE rewards_coupon
+SET state = 'rolled_back', change = jsonb_build_object('actor', 'system:upgrade', 'at', now()) WHERE state = 'reserved';
+SET CONSTRAINTS ALL IMMEDIATE;
+SET CONSTRAINTS ALL DEFERRED;
+"""
 #: A coupon that is used was used once, and a batch has the codes it has.
 _COUNTS = """
 UPDATE rewards_coupon SET used = 1 WHERE state = 'redeemed';
@@ -43,6 +51,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL(_RESERVED, migrations.RunSQL.noop),
         migrations.CreateModel(
             name="CouponBill",
             fields=[
@@ -131,6 +140,15 @@ class Migration(migrations.Migration):
                 ("reference", models.CharField(max_length=100, verbose_name="reference")),
                 ("actor", models.CharField(max_length=160, verbose_name="actor")),
                 ("at", models.DateTimeField(verbose_name="time")),
+                (
+                    "ended_by",
+                    models.CharField(blank=True, db_default="", default="", max_length=160, verbose_name="ended by"),
+                ),
+                (
+                    "ended_reason",
+                    models.CharField(blank=True, db_default="", default="", max_length=500, verbose_name="reason"),
+                ),
+                ("ended_at", models.DateTimeField(null=True, verbose_name="ended at")),
             ],
             options={
                 "verbose_name": "coupon reservation",
@@ -405,8 +423,8 @@ class Migration(migrations.Migration):
                 name="counts_uses",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
                     declare="DECLARE said jsonb := NEW.change; who bigint := coalesce(NEW.member_id, (NEW.change ->> 'member_id')::bigint);",
-                    func="\n    IF NEW.used = OLD.used AND NEW.held = OLD.held THEN\n        RETURN NEW;\n    END IF;\n    IF (NEW.used - OLD.used, NEW.held - OLD.held) NOT IN ((1, 0), (-1, 0), (0, 1), (0, -1), (1, -1)) THEN\n        RAISE EXCEPTION 'coupon_one_use_at_a_time: coupon % is used, reserved or given back once at a time', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_one_use_at_a_time';\n    END IF;\n    IF coalesce(said ->> 'actor', '') = '' OR said ->> 'at' IS NULL THEN\n        RAISE EXCEPTION 'coupon_change_names_actor: a use of coupon % must say who and when in its column change', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_change_names_actor';\n    END IF;\n    IF NEW.used + NEW.held > OLD.used + OLD.held THEN\n        IF OLD.state NOT IN ('issued', 'assigned', 'rolled_back') THEN\n            RAISE EXCEPTION 'coupon_transition: a coupon that is % is not used', OLD.state USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_transition';\n        END IF;\n        IF cardinality(NEW.channels) > 0 AND coalesce(said ->> 'channel', '') <> ALL (NEW.channels) THEN\n            RAISE EXCEPTION 'coupon_keeps_channels: coupon % is not for this channel', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_keeps_channels';\n        END IF;\n        IF NEW.uses_per_member <= (\n            SELECT count(*) FROM rewards_couponuse u\n            WHERE u.coupon_id = NEW.id AND u.member_id = who AND u.gives_back_id IS NULL\n                AND NOT EXISTS (SELECT FROM rewards_couponuse r WHERE r.gives_back_id = u.id)\n        ) + (\n            SELECT count(*) FROM rewards_couponreservation r\n            WHERE r.coupon_id = NEW.id AND r.member_id = who AND r.state = 'held'\n        ) OR (NEW.uses_per_member IS NOT NULL AND who IS NULL) THEN\n            RAISE EXCEPTION 'coupon_member_uses: coupon % has no use left for this member', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_member_uses';\n        END IF;\n    END IF;\n    IF NEW.used > OLD.used THEN\n        IF (said ->> 'discount_minor')::bigint > coalesce(NEW.value_minor, NEW.most_minor, 9223372036854775807)\n            OR NEW.percent * (said ->> 'amount_minor')::numeric < (said ->> 'discount_minor')::numeric * 100 THEN\n            RAISE EXCEPTION 'coupon_keeps_worth: coupon % does not take that much off', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_keeps_worth';\n        END IF;\n        INSERT INTO rewards_couponuse (\n            coupon_id, member_id, amount_minor, discount_minor, channel, bill, source, reference, actor, reason, at)\n        VALUES (\n            NEW.id, who, (said ->> 'amount_minor')::bigint, (said ->> 'discount_minor')::bigint,\n            coalesce(said ->> 'channel', ''), coalesce(said ->> 'bill', ''), coalesce(said ->> 'source', ''),\n            coalesce(said ->> 'reference', ''), said ->> 'actor', coalesce(said ->> 'reason', ''),\n            (said ->> 'at')::timestamptz);\n        IF coalesce(said ->> 'bill', '') <> '' THEN\n            INSERT INTO rewards_couponbill AS bill (source, bill, uses, is_alone)\n            VALUES (coalesce(said ->> 'source', ''), said ->> 'bill', 1, NOT NEW.combinable)\n            ON CONFLICT (source, bill) DO UPDATE\n                SET uses = bill.uses + 1, is_alone = bill.is_alone OR EXCLUDED.is_alone;\n        END IF;\n    ELSIF NEW.used < OLD.used THEN\n        INSERT INTO rewards_couponuse (\n            coupon_id, member_id, gives_back_id, amount_minor, discount_minor, channel, bill, source, reference, actor,\n            reason, at)\n        SELECT coupon_id, member_id, id, amount_minor, discount_minor, channel, bill, coalesce(said ->> 'source', ''),\n            coalesce(said ->> 'reference', ''), said ->> 'actor', coalesce(said ->> 'reason', ''),\n            (said ->> 'at')::timestamptz\n        FROM rewards_couponuse\n        WHERE id = (said ->> 'gives_back')::bigint AND coupon_id = NEW.id AND gives_back_id IS NULL;\n        IF NOT FOUND THEN\n            RAISE EXCEPTION 'coupon_use_unknown: coupon % has no such use to give back', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_use_unknown';\n        END IF;\n        UPDATE rewards_couponbill b SET uses = b.uses - 1, is_alone = false\n        FROM rewards_couponuse u\n        WHERE u.id = (said ->> 'gives_back')::bigint AND u.bill <> '' AND (b.source, b.bill) = (u.source, u.bill);\n    END IF;\n    IF NEW.held > OLD.held THEN\n        INSERT INTO rewards_couponreservation (\n            coupon_id, member_id, state, expires_at, channel, source, reference, actor, at)\n        VALUES (\n            NEW.id, who, 'held', (said ->> 'until')::timestamptz, coalesce(said ->> 'channel', ''),\n            coalesce(said ->> 'source', ''), coalesce(said ->> 'reference', ''), said ->> 'actor',\n            (said ->> 'at')::timestamptz);\n    ELSIF NEW.held < OLD.held THEN\n        UPDATE rewards_couponreservation\n        SET state = CASE WHEN NEW.used > OLD.used THEN 'used' ELSE 'released' END\n        WHERE id = (said ->> 'reservation')::bigint AND coupon_id = NEW.id AND state = 'held';\n        IF NOT FOUND THEN\n            RAISE EXCEPTION 'coupon_reservation_unknown: coupon % has no such reservation', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_reservation_unknown';\n        END IF;\n    END IF;\n    NEW.state := CASE\n        WHEN NEW.used = NEW.uses THEN 'redeemed'\n        WHEN NEW.used + NEW.held = NEW.uses THEN 'reserved'\n        WHEN OLD.state = 'redeemed' THEN 'rolled_back'\n        WHEN OLD.state = 'reserved' AND NEW.member_id IS NULL THEN 'issued'\n        WHEN OLD.state = 'reserved' THEN 'assigned'\n        ELSE NEW.state END;\n    RETURN NEW;\n",
-                    hash="544ac644dc2b501d427267edaea54a9954055d7b",
+                    func="\n    IF NEW.used = OLD.used AND NEW.held = OLD.held THEN\n        RETURN NEW;\n    END IF;\n    IF (NEW.used - OLD.used, NEW.held - OLD.held) NOT IN ((1, 0), (-1, 0), (0, 1), (0, -1), (1, -1)) THEN\n        RAISE EXCEPTION 'coupon_one_use_at_a_time: coupon % is used, reserved or given back once at a time', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_one_use_at_a_time';\n    END IF;\n    IF coalesce(said ->> 'actor', '') = '' OR said ->> 'at' IS NULL THEN\n        RAISE EXCEPTION 'coupon_change_names_actor: a use of coupon % must say who and when in its column change', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_change_names_actor';\n    END IF;\n    IF NEW.used + NEW.held > OLD.used + OLD.held THEN\n        IF OLD.state NOT IN ('issued', 'assigned', 'rolled_back') THEN\n            RAISE EXCEPTION 'coupon_transition: a coupon that is % is not used', OLD.state USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_transition';\n        END IF;\n        IF (said ->> 'at')::timestamptz < NEW.valid_from OR (said ->> 'at')::timestamptz >= NEW.expires_at THEN\n            RAISE EXCEPTION 'coupon_in_its_time: coupon % is not good at this time', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_in_its_time';\n        END IF;\n        IF NEW.uses_per_member <= (\n            SELECT count(*) FROM rewards_couponuse u\n            WHERE u.coupon_id = NEW.id AND u.member_id = who AND u.gives_back_id IS NULL\n                AND NOT EXISTS (SELECT FROM rewards_couponuse r WHERE r.gives_back_id = u.id)\n        ) + (\n            SELECT count(*) FROM rewards_couponreservation r\n            WHERE r.coupon_id = NEW.id AND r.member_id = who AND r.state = 'held'\n        ) OR (NEW.uses_per_member IS NOT NULL AND who IS NULL) THEN\n            RAISE EXCEPTION 'coupon_member_uses: coupon % has no use left for this member', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_member_uses';\n        END IF;\n    END IF;\n    IF NEW.used > OLD.used OR NEW.held > OLD.held THEN\n        IF cardinality(NEW.channels) > 0 AND coalesce(said ->> 'channel', '') <> ALL (NEW.channels) THEN\n            RAISE EXCEPTION 'coupon_keeps_channels: coupon % is not for this channel', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_keeps_channels';\n        END IF;\n    END IF;\n    IF NEW.used > OLD.used THEN\n        IF (said ->> 'amount_minor')::bigint < NEW.minimum_minor THEN\n            RAISE EXCEPTION 'coupon_keeps_minimum: coupon % is not for so small a purchase', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_keeps_minimum';\n        END IF;\n        IF (said ->> 'discount_minor')::bigint > coalesce(NEW.value_minor, NEW.most_minor, 9223372036854775807)\n            OR NEW.percent * (said ->> 'amount_minor')::numeric < (said ->> 'discount_minor')::numeric * 100 THEN\n            RAISE EXCEPTION 'coupon_keeps_worth: coupon % does not take that much off', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_keeps_worth';\n        END IF;\n        INSERT INTO rewards_couponuse (\n            coupon_id, member_id, amount_minor, discount_minor, channel, bill, source, reference, actor, reason, at)\n        VALUES (\n            NEW.id, who, (said ->> 'amount_minor')::bigint, (said ->> 'discount_minor')::bigint,\n            coalesce(said ->> 'channel', ''), coalesce(said ->> 'bill', ''), coalesce(said ->> 'source', ''),\n            coalesce(said ->> 'reference', ''), said ->> 'actor', coalesce(said ->> 'reason', ''),\n            (said ->> 'at')::timestamptz);\n        IF coalesce(said ->> 'bill', '') <> '' THEN\n            INSERT INTO rewards_couponbill AS bill (source, bill, uses, is_alone)\n            VALUES (coalesce(said ->> 'source', ''), said ->> 'bill', 1, NOT NEW.combinable)\n            ON CONFLICT (source, bill) DO UPDATE\n                SET uses = bill.uses + 1, is_alone = bill.is_alone OR EXCLUDED.is_alone;\n        END IF;\n    ELSIF NEW.used < OLD.used THEN\n        INSERT INTO rewards_couponuse (\n            coupon_id, member_id, gives_back_id, amount_minor, discount_minor, channel, bill, source, reference, actor,\n            reason, at)\n        SELECT coupon_id, member_id, id, amount_minor, discount_minor, channel, bill, coalesce(said ->> 'source', ''),\n            coalesce(said ->> 'reference', ''), said ->> 'actor', coalesce(said ->> 'reason', ''),\n            (said ->> 'at')::timestamptz\n        FROM rewards_couponuse\n        WHERE id = (said ->> 'gives_back')::bigint AND coupon_id = NEW.id AND gives_back_id IS NULL;\n        IF NOT FOUND THEN\n            RAISE EXCEPTION 'coupon_use_unknown: coupon % has no such use to give back', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_use_unknown';\n        END IF;\n        UPDATE rewards_couponbill b SET uses = b.uses - 1, is_alone = false\n        FROM rewards_couponuse u\n        WHERE u.id = (said ->> 'gives_back')::bigint AND u.bill <> '' AND (b.source, b.bill) = (u.source, u.bill);\n    END IF;\n    IF NEW.held > OLD.held THEN\n        INSERT INTO rewards_couponreservation (\n            coupon_id, member_id, state, expires_at, channel, source, reference, actor, at)\n        VALUES (\n            NEW.id, who, 'held', (said ->> 'until')::timestamptz, coalesce(said ->> 'channel', ''),\n            coalesce(said ->> 'source', ''), coalesce(said ->> 'reference', ''), said ->> 'actor',\n            (said ->> 'at')::timestamptz);\n    ELSIF NEW.held < OLD.held THEN\n        UPDATE rewards_couponreservation\n        SET state = CASE WHEN NEW.used > OLD.used THEN 'used' ELSE 'released' END, ended_by = said ->> 'actor',\n            ended_reason = coalesce(said ->> 'reason', ''), ended_at = (said ->> 'at')::timestamptz\n        WHERE id = (said ->> 'reservation')::bigint AND coupon_id = NEW.id AND state = 'held';\n        IF NOT FOUND THEN\n            RAISE EXCEPTION 'coupon_reservation_unknown: coupon % has no such reservation', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_reservation_unknown';\n        END IF;\n    END IF;\n    NEW.state := CASE\n        WHEN NEW.used = NEW.uses THEN 'redeemed'\n        WHEN NEW.used + NEW.held = NEW.uses THEN 'reserved'\n        WHEN OLD.state = 'redeemed' THEN 'rolled_back'\n        WHEN OLD.state = 'reserved' AND NEW.member_id IS NULL THEN 'issued'\n        WHEN OLD.state = 'reserved' THEN 'assigned'\n        ELSE NEW.state END;\n    RETURN NEW;\n",
+                    hash="983faa53993925c68cc7ca7fa6dcb1452b89df9d",
                     operation="UPDATE",
                     pgid="pgtrigger_counts_uses_a5c16",
                     table="rewards_coupon",
@@ -419,8 +437,8 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="keeps_history",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    func="\n            IF TG_OP = 'UPDATE' AND NEW.state IS NOT DISTINCT FROM OLD.state THEN\n                NEW.change := NULL;\n                RETURN NEW;\n            END IF;\n            \n        IF TG_OP = 'INSERT' AND NOT (NEW.state IN ('issued', 'assigned') AND NEW.used = 0 AND NEW.held = 0) THEN\n            RAISE EXCEPTION 'coupon_transition: a % does not begin as %', TG_TABLE_NAME, NEW.state USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_transition';\n        ELSIF TG_OP = 'UPDATE' AND NOT ((OLD.state, NEW.state) IN (('issued', 'assigned'), ('issued', 'reserved'), ('issued', 'redeemed'), ('issued', 'expired'), ('issued', 'void'), ('assigned', 'reserved'), ('assigned', 'redeemed'), ('assigned', 'expired'), ('assigned', 'void'), ('rolled_back', 'reserved'), ('rolled_back', 'redeemed'), ('rolled_back', 'expired'), ('rolled_back', 'void'), ('reserved', 'issued'), ('reserved', 'assigned'), ('reserved', 'redeemed'), ('redeemed', 'rolled_back'))) THEN\n            RAISE EXCEPTION 'coupon_transition: from % to % is refused', OLD.state, NEW.state USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_transition';\n        END IF;\n    \n            IF coalesce(NEW.change ->> 'actor', '') = '' OR NEW.change ->> 'at' IS NULL THEN\n                RAISE EXCEPTION 'coupon_change_names_actor: % on % must say who and when in its column change', TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_change_names_actor';\n            END IF;\n            INSERT INTO rewards_couponevent (coupon_id, member_id, from_state, to_state, amount_minor, discount_minor, source, reference, actor, reason, at) VALUES (NEW.id, NEW.member_id, coalesce(OLD.state, ''), NEW.state, (NEW.change ->> 'amount_minor')::bigint, (NEW.change ->> 'discount_minor')::bigint, coalesce(NEW.change ->> 'source', ''), coalesce(NEW.change ->> 'reference', ''), NEW.change ->> 'actor', coalesce(NEW.change ->> 'reason', ''), (NEW.change ->> 'at')::timestamptz);\n            \n                    IF TG_OP = 'INSERT' THEN\n                        INSERT INTO rewards_couponkey (code, coupon_id) VALUES (NEW.code, NEW.id);\n                    END IF;\n                \n            NEW.change := NULL;\n            RETURN NEW;\n        ",
-                    hash="950f0e8aa7c1901c1f8a2c1375bdcc6c2420466a",
+                    func="\n            IF TG_OP = 'UPDATE' AND NEW.state IS NOT DISTINCT FROM OLD.state THEN\n                NEW.change := NULL;\n                RETURN NEW;\n            END IF;\n            \n        IF TG_OP = 'INSERT' AND NOT (NEW.state IN ('issued', 'assigned') AND NEW.used = 0 AND NEW.held = 0) THEN\n            RAISE EXCEPTION 'coupon_transition: a % does not begin as %', TG_TABLE_NAME, NEW.state USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_transition';\n        ELSIF TG_OP = 'UPDATE' AND NOT ((OLD.state, NEW.state) IN (('issued', 'assigned'), ('issued', 'reserved'), ('issued', 'redeemed'), ('issued', 'expired'), ('issued', 'void'), ('assigned', 'reserved'), ('assigned', 'redeemed'), ('assigned', 'expired'), ('assigned', 'void'), ('rolled_back', 'reserved'), ('rolled_back', 'redeemed'), ('rolled_back', 'expired'), ('rolled_back', 'void'), ('reserved', 'issued'), ('reserved', 'assigned'), ('reserved', 'redeemed'), ('redeemed', 'rolled_back'), ('rolled_back', 'assigned'))) THEN\n            RAISE EXCEPTION 'coupon_transition: from % to % is refused', OLD.state, NEW.state USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_transition';\n        END IF;\n    \n            IF coalesce(NEW.change ->> 'actor', '') = '' OR NEW.change ->> 'at' IS NULL THEN\n                RAISE EXCEPTION 'coupon_change_names_actor: % on % must say who and when in its column change', TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_change_names_actor';\n            END IF;\n            INSERT INTO rewards_couponevent (coupon_id, member_id, from_state, to_state, amount_minor, discount_minor, source, reference, actor, reason, at) VALUES (NEW.id, NEW.member_id, coalesce(OLD.state, ''), NEW.state, (NEW.change ->> 'amount_minor')::bigint, (NEW.change ->> 'discount_minor')::bigint, coalesce(NEW.change ->> 'source', ''), coalesce(NEW.change ->> 'reference', ''), NEW.change ->> 'actor', coalesce(NEW.change ->> 'reason', ''), (NEW.change ->> 'at')::timestamptz);\n            \n                    IF TG_OP = 'INSERT' THEN\n                        INSERT INTO rewards_couponkey (code, coupon_id) VALUES (NEW.code, NEW.id);\n                    END IF;\n                \n            NEW.change := NULL;\n            RETURN NEW;\n        ",
+                    hash="3a360893bd385347e413786ed1bfbda7e0866ed0",
                     operation="INSERT OR UPDATE",
                     pgid="pgtrigger_keeps_history_12086",
                     table="rewards_coupon",
@@ -448,11 +466,26 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="keeps_end",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    condition="WHEN (NEW.expires_at IS DISTINCT FROM OLD.expires_at AND NOT coalesce(OLD.state = 'issued' AND NEW.state = 'assigned' AND NEW.valid_days IS NOT NULL AND NEW.expires_at < coalesce(OLD.expires_at, 'infinity'), false))",
+                    condition="WHEN (NEW.expires_at IS DISTINCT FROM OLD.expires_at AND NOT coalesce(OLD.member_id IS NULL AND NEW.state = 'assigned' AND NEW.valid_days IS NOT NULL AND NEW.expires_at < coalesce(OLD.expires_at, 'infinity'), false))",
                     func="RAISE EXCEPTION 'coupon_keeps_end: coupon % keeps its last day', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_keeps_end';",
-                    hash="5cea4592819f6c6f26c32197d0139e5f1350da77",
+                    hash="d098792952f38b8784a198af816d7b729f41c2fa",
                     operation="UPDATE",
                     pgid="pgtrigger_keeps_end_d8b43",
+                    table="rewards_coupon",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="coupon",
+            trigger=pgtrigger.compiler.Trigger(
+                name="given_unused",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.member_id IS NULL AND NEW.member_id IS NOT NULL AND (NEW.used > 0 OR NEW.held > 0))",
+                    func="RAISE EXCEPTION 'coupon_given_unused: coupon % is used by others and given to nobody', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'coupon_given_unused';",
+                    hash="1307c9a749e4ae75fb5c2e00b86779b3066cc03d",
+                    operation="UPDATE",
+                    pgid="pgtrigger_given_unused_f05a9",
                     table="rewards_coupon",
                     when="BEFORE",
                 ),
@@ -957,6 +990,21 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state__in", ["held", "used", "released"])), name="couponreservation_state_known"
             ),
         ),
+        migrations.AddConstraint(
+            model_name="couponreservation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("ended_at__isnull", True), ("ended_by", ""), ("state", "held")),
+                    models.Q(
+                        models.Q(("state", "held"), _negated=True),
+                        models.Q(("ended_by", ""), _negated=True),
+                        ("ended_at__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="couponreservation_end_told",
+            ),
+        ),
         pgtrigger.migrations.AddTrigger(
             model_name="couponreservation",
             trigger=pgtrigger.compiler.Trigger(
@@ -1011,6 +1059,21 @@ class Migration(migrations.Migration):
                     hash="5513e0b6df731e416fd51c4fc7b6c8f9f03ec64e",
                     operation="UPDATE",
                     pgid="pgtrigger_keeps_promise_aa262",
+                    table="rewards_couponreservation",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="couponreservation",
+            trigger=pgtrigger.compiler.Trigger(
+                name="ends_once",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.state <> 'held')",
+                    func="RAISE EXCEPTION 'couponreservation_ends_once: reservation % has ended', OLD.id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'couponreservation_ends_once';",
+                    hash="94bd917645dae059bccda4d7e4e5f7273ab2b26c",
+                    operation="UPDATE",
+                    pgid="pgtrigger_ends_once_aa530",
                     table="rewards_couponreservation",
                     when="BEFORE",
                 ),

@@ -42,6 +42,7 @@ COUPON_TRANSITIONS: tuple[tuple[str, str], ...] = (
     ("reserved", "assigned"),
     ("reserved", "redeemed"),
     ("redeemed", "rolled_back"),
+    ("rolled_back", "assigned"),
 )
 
 
@@ -255,8 +256,8 @@ _COUNTS_USES = f"""
         IF OLD.state NOT IN ({", ".join(f"'{state}'" for state in USABLE_COUPON_STATES)}) THEN
             {refuse("coupon_transition", "a coupon that is % is not used", "OLD.state")}
         END IF;
-        IF cardinality(NEW.channels) > 0 AND coalesce(said ->> 'channel', '') <> ALL (NEW.channels) THEN
-            {refuse("coupon_keeps_channels", "coupon % is not for this channel", "OLD.id")}
+        IF (said ->> 'at')::timestamptz < NEW.valid_from OR (said ->> 'at')::timestamptz >= NEW.expires_at THEN
+            {refuse("coupon_in_its_time", "coupon % is not good at this time", "OLD.id")}
         END IF;
         IF NEW.uses_per_member <= (
             SELECT count(*) FROM rewards_couponuse u
@@ -269,7 +270,15 @@ _COUNTS_USES = f"""
             {refuse("coupon_member_uses", "coupon % has no use left for this member", "OLD.id")}
         END IF;
     END IF;
+    IF NEW.used > OLD.used OR NEW.held > OLD.held THEN
+        IF cardinality(NEW.channels) > 0 AND coalesce(said ->> 'channel', '') <> ALL (NEW.channels) THEN
+            {refuse("coupon_keeps_channels", "coupon % is not for this channel", "OLD.id")}
+        END IF;
+    END IF;
     IF NEW.used > OLD.used THEN
+        IF (said ->> 'amount_minor')::bigint < NEW.minimum_minor THEN
+            {refuse("coupon_keeps_minimum", "coupon % is not for so small a purchase", "OLD.id")}
+        END IF;
         IF (said ->> 'discount_minor')::bigint > coalesce(NEW.value_minor, NEW.most_minor, 9223372036854775807)
             OR NEW.percent * (said ->> 'amount_minor')::numeric < (said ->> 'discount_minor')::numeric * 100 THEN
             {refuse("coupon_keeps_worth", "coupon % does not take that much off", "OLD.id")}
@@ -312,7 +321,8 @@ _COUNTS_USES = f"""
             (said ->> 'at')::timestamptz);
     ELSIF NEW.held < OLD.held THEN
         UPDATE rewards_couponreservation
-        SET state = CASE WHEN NEW.used > OLD.used THEN 'used' ELSE 'released' END
+        SET state = CASE WHEN NEW.used > OLD.used THEN 'used' ELSE 'released' END, ended_by = said ->> 'actor',
+            ended_reason = coalesce(said ->> 'reason', ''), ended_at = (said ->> 'at')::timestamptz
         WHERE id = (said ->> 'reservation')::bigint AND coupon_id = NEW.id AND state = 'held';
         IF NOT FOUND THEN
             {refuse("coupon_reservation_unknown", "coupon % has no such reservation", "OLD.id")}
@@ -466,6 +476,15 @@ class Coupon(CouponTerms):
                 ),
                 func=refuse("coupon_keeps_member", "coupon % belongs to a member", "OLD.id"),
             ),
+            pgtrigger.Trigger(
+                name="given_unused",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.member_id IS NULL AND NEW.member_id IS NOT NULL AND (NEW.used > 0 OR NEW.held > 0)"
+                ),
+                func=refuse("coupon_given_unused", "coupon % is used by others and given to nobody", "OLD.id"),
+            ),
             pgtrigger.ReadOnly(
                 name="keeps_terms", fields=[*PROMISE, "code", "is_outside", "batch", "reward", "issued_at"]
             ),
@@ -476,7 +495,7 @@ class Coupon(CouponTerms):
                 # Days begin to run when a member gets the coupon, and only then; they bring the end nearer.
                 condition=pgtrigger.Condition(
                     "NEW.expires_at IS DISTINCT FROM OLD.expires_at AND NOT coalesce("
-                    "OLD.state = 'issued' AND NEW.state = 'assigned' AND NEW.valid_days IS NOT NULL "
+                    "OLD.member_id IS NULL AND NEW.state = 'assigned' AND NEW.valid_days IS NOT NULL "
                     "AND NEW.expires_at < coalesce(OLD.expires_at, 'infinity'), false)"
                 ),
                 func=refuse("coupon_keeps_end", "coupon % keeps its last day", "OLD.id"),
@@ -629,6 +648,9 @@ class CouponReservation(models.Model):
     reference = models.CharField(_("reference"), max_length=100)
     actor = models.CharField(_("actor"), max_length=160)
     at = models.DateTimeField(_("time"))
+    ended_by = models.CharField(_("ended by"), max_length=160, blank=True, default="", db_default="")
+    ended_reason = models.CharField(_("reason"), max_length=500, blank=True, default="", db_default="")
+    ended_at = models.DateTimeField(_("ended at"), null=True)
 
     class Meta:
         verbose_name = _("coupon reservation")
@@ -641,6 +663,11 @@ class CouponReservation(models.Model):
             models.CheckConstraint(
                 name="couponreservation_state_known", condition=Q(state__in=ReservationState.values)
             ),
+            models.CheckConstraint(
+                name="couponreservation_end_told",
+                condition=Q(state="held", ended_by="", ended_at__isnull=True)
+                | (~Q(state="held") & ~Q(ended_by="") & Q(ended_at__isnull=False)),
+            ),
         )
         indexes = (
             models.Index(fields=["expires_at"], name="couponreservation_stale", condition=Q(state="held")),
@@ -648,7 +675,14 @@ class CouponReservation(models.Model):
         )
         triggers = (
             *written_by_trigger(),
-            pgtrigger.ReadOnly(name="keeps_promise", exclude=["state"]),
+            pgtrigger.ReadOnly(name="keeps_promise", exclude=["state", "ended_by", "ended_reason", "ended_at"]),
+            pgtrigger.Trigger(
+                name="ends_once",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition("OLD.state <> 'held'"),
+                func=refuse("couponreservation_ends_once", "reservation % has ended", "OLD.id"),
+            ),
         )
 
     def __str__(self) -> str:

@@ -286,6 +286,36 @@ def test_a_printed_code_is_given_to_a_member_once() -> None:
     assert not Coupon.objects.of_member(second).exists()
 
 
+def test_a_printed_code_that_was_in_a_checkout_can_still_become_a_members() -> None:
+    left, returned, member = printed_coupon(), printed_coupon(valid_days=3), MemberFactory.create()
+    till: dict[str, Any] = {"amount_minor": 900, "currency": "CNY", "source": "till", "actor": TESTER, "at": AT}
+    coupons.reserve(code=left.code, reference="cart", lasts=timedelta(seconds=1), **till)
+    with pytest.raises(coupons.CouponUnusable):
+        coupons.claim(code=left.code, member=member, actor=TESTER, at=AT)
+    use(returned)
+    coupons.rollback(code=returned.code, source="till", reference="b-1", actor=TESTER, at=AT)
+
+    later = AT + timedelta(minutes=1)
+    claimed = [coupons.claim(code=one.code, member=member, actor=TESTER, at=later) for one in (left, returned)]
+
+    assert {(coupon.state, coupon.member) for coupon in claimed} == {("assigned", member)}
+    assert claimed[1].expires_at == coupons.last_moment(3, later)
+
+
+def test_a_code_for_everybody_is_given_to_nobody_once_somebody_used_or_keeps_it() -> None:
+    used, kept, member = printed_coupon(uses=5), printed_coupon(uses=5), MemberFactory.create()
+    till: dict[str, Any] = {"amount_minor": 900, "currency": "CNY", "source": "till", "actor": TESTER, "at": AT}
+    use(used)
+    coupons.reserve(code=kept.code, reference="cart", **till)
+
+    for coupon in (used, kept):
+        with pytest.raises(coupons.CouponNotAssignable):
+            coupons.assign(coupon=coupon, member=member, actor=TESTER, at=AT)
+    coupons.assign(coupon=kept, member=member, actor=TESTER, at=AT + timedelta(hours=1))
+
+    assert (state_of(used), state_of(kept)) == ("issued", "assigned")
+
+
 def test_a_void_coupon_is_void_for_good() -> None:
     coupon = printed_coupon()
 

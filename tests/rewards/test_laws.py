@@ -1,7 +1,7 @@
 """What the database refuses, whoever asks: every statement here goes around Python."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -198,12 +198,78 @@ def test_a_use_keeps_the_promise_and_no_more_than_it() -> None:
         use_raw(printed_coupon(), amount_minor=400)
     with refused("coupon_keeps_channels"):
         use_raw(printed_coupon(channels=["web"]), channel="shop")
+    with refused("coupon_keeps_minimum"):
+        use_raw(printed_coupon(minimum_minor=1_001))
     with refused("coupon_member_uses"):
         use_raw(printed_coupon(uses=9, uses_per_member=1))
     twice = printed_coupon(uses=9, uses_per_member=1)
     use_raw(twice, member_id=member.pk)
     with refused("coupon_member_uses"):
         use_raw(twice, member_id=member.pk)
+
+
+def reserve_raw(coupon: Coupon, **said: Any) -> None:
+    told_: dict[str, Any] = {"actor": "psql", "at": AT.isoformat(), "until": (AT + timedelta(1)).isoformat()}
+    words = json.dumps(told_ | {"source": "psql", "reference": "cart"} | said)
+    run("UPDATE rewards_coupon SET held = held + 1, change = %s WHERE id = %s", words, coupon.pk)
+
+
+def use_reserved_raw(coupon: Coupon, **said: Any) -> None:
+    told_: dict[str, Any] = {"actor": "psql", "at": AT.isoformat(), "amount_minor": 1_000, "discount_minor": 500}
+    kept = CouponReservation.objects.get(coupon=coupon)
+    words = json.dumps(told_ | {"reservation": kept.pk} | said)
+    run("UPDATE rewards_coupon SET used = used + 1, held = held - 1, change = %s WHERE id = %s", words, coupon.pk)
+
+
+@pytest.mark.parametrize("take", [use_raw, reserve_raw])
+def test_a_coupon_is_used_and_reserved_in_its_time(take: Callable[[Coupon], None]) -> None:
+    for window in ({"expires_at": AT}, {"valid_from": AT + timedelta(seconds=1)}):
+        with refused("coupon_in_its_time"):
+            take(printed_coupon(**window))
+
+    take(printed_coupon(valid_from=AT, expires_at=AT + timedelta(seconds=1)))
+
+
+def test_what_is_reserved_is_used_on_the_terms_of_the_coupon_even_after_its_end() -> None:
+    coupon = printed_coupon(channels=["web"], minimum_minor=900, expires_at=AT + timedelta(seconds=1))
+    with refused("coupon_keeps_channels"):
+        reserve_raw(coupon, channel="shop")
+    reserve_raw(coupon, channel="web")
+
+    with refused("coupon_keeps_channels"):
+        use_reserved_raw(coupon)
+    with refused("coupon_keeps_minimum"):
+        use_reserved_raw(coupon, channel="web", amount_minor=899)
+    use_reserved_raw(coupon, channel="web", at=(AT + timedelta(seconds=5)).isoformat())
+
+
+def test_a_reservation_says_once_who_ended_it() -> None:
+    coupon = printed_coupon(uses=3)
+    reserve_raw(coupon)
+    use_reserved_raw(coupon, actor="till", reason="paid")
+    kept = CouponReservation.objects.get()
+    assert (kept.state, kept.ended_by, kept.ended_reason, kept.ended_at) == ("used", "till", "paid", AT)
+
+    untold = """
+        INSERT INTO rewards_couponreservation (coupon_id, state, expires_at, source, reference, actor, at)
+        SELECT id, 'released', now() + '1 day', 'psql', '2', 'psql', now() FROM rewards_coupon
+    """
+    with refused("couponreservation_ends_once"):
+        run("UPDATE rewards_couponreservation SET ended_by = 'another'")
+    run("ALTER TABLE rewards_couponreservation DISABLE TRIGGER USER")
+    with refused("couponreservation_end_told"):
+        run(untold)
+
+
+def test_a_code_others_use_is_given_to_no_member() -> None:
+    used, reserved, member = printed_coupon(uses=3), printed_coupon(uses=3), MemberFactory.create()
+    use_raw(used)
+    reserve_raw(reserved)
+
+    for coupon in (used, reserved):
+        with refused("coupon_given_unused"):
+            give = f"UPDATE rewards_coupon SET state = 'assigned', member_id = %s, {WHO} WHERE id = %s"
+            run(give, member.pk, coupon.pk)
 
 
 def test_a_code_of_two_uses_is_used_twice() -> None:

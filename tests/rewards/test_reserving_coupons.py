@@ -76,6 +76,7 @@ def test_a_released_coupon_is_free_and_released_once() -> None:
     again = coupons.release(code=coupon.code, reference="cart", **TILL)
 
     assert (first.replayed, again.replayed, state_of(coupon)) == (False, True, "issued")
+    assert (first.reservation.ended_by, first.reservation.ended_at) == (TESTER, AT)
     with pytest.raises(coupons.CouponUnusable):
         coupons.release(code=coupon.code, reference="other", **TILL)
     assert use(coupon).coupon.state == "redeemed"
@@ -158,7 +159,8 @@ def test_the_stale_of_one_code_are_all_released(monkeypatch: pytest.MonkeyPatch)
     assert batches.release_stale(at=LATER, actor=TESTER) == 5
 
     assert Coupon.objects.get(pk=coupon.pk).held == 0
-    assert set(CouponReservation.objects.values_list("state", flat=True)) == {"released"}
+    ends = set(CouponReservation.objects.values_list("state", "ended_by", "ended_at"))
+    assert ends == {("released", TESTER, LATER)}
 
 
 def test_a_reservation_ends_with_its_coupon_and_is_released_by_the_night() -> None:
@@ -177,7 +179,8 @@ def test_a_void_coupon_is_reserved_no_longer() -> None:
     coupons.void(coupon=coupon, actor=TESTER, at=AT, reason="fraud")
 
     assert state_of(coupon) == "void"
-    assert CouponReservation.objects.get().state == "released"
+    kept = CouponReservation.objects.get()
+    assert (kept.state, kept.ended_reason) == ("released", "fraud")
 
 
 def test_a_members_reservation_counts_against_the_members_limit() -> None:
