@@ -1,5 +1,9 @@
 """The API's addresses below /api/v1/, its description and its documentation."""
 
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.decorators.cache import cache_control
 from django.views.decorators.vary import vary_on_cookie
@@ -7,6 +11,18 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config import api_schema  # noqa: F401  teaches the description about keys and problem documents
+
+
+class DescriptionView(SpectacularAPIView):
+    """The description, in a language of ours: Django keeps every other it is asked for, for as long as it runs."""
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        query = request.GET.copy()
+        if query.get("lang") not in dict(settings.LANGUAGES):
+            query.pop("lang", None)
+        request.GET = query  # type: ignore[assignment]
+        super().setup(request, *args, **kwargs)
+
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("members.api.urls")),
@@ -16,7 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "schema/",
         vary_on_cookie(
             cache_control(max_age=300)(
-                SpectacularAPIView.as_view(renderer_classes=[OpenApiJsonRenderer, OpenApiYamlRenderer])
+                DescriptionView.as_view(renderer_classes=[OpenApiJsonRenderer, OpenApiYamlRenderer])
             )
         ),
         name="api-schema",

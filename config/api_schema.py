@@ -89,7 +89,9 @@ def _introduction() -> str:
         _(
             "**Errors** are problem documents (RFC 9457, `application/problem+json`). Decide by `code`; each call "
             "shows those it can answer. `errors` gives reasons by field, and a refusal carries its facts. After 429 "
-            "and 503 wait `Retry-After` seconds and send the same request again."
+            "and 503 wait `Retry-After` seconds and send the same request again. 400 is a body that cannot be read as "
+            "described; 422 is one that was read and is refused, of an event also for a text that is too long or a "
+            "type that is not known."
         ),
         _(
             "**Idempotency.** Every write carries a `reference` of yours, 1 to 100 characters, unique for each kind "

@@ -62,7 +62,7 @@ class ApiView(APIView):
     open_to_members: ClassVar[bool] = False
     #: Bytes of a body; a call that takes lists says more.
     largest_body: ClassVar[int] = 2**20
-    #: What may stand behind the question mark, beside filters and pages.
+    #: What may stand behind the question mark when reading, beside filters and pages; nothing may when writing.
     queries: ClassVar[tuple[str, ...]] = ()
     filterset_class: ClassVar[Any] = None
     pagination_class: ClassVar[Any] = None
@@ -113,11 +113,12 @@ class ApiView(APIView):
         return member
 
     def _refuse_unknown_queries(self, request: Request) -> None:
-        """A misspelt filter must not become a list of everybody."""
-        known = {*self.queries, *(self.filterset_class.base_filters if self.filterset_class else ())}
-        if self.pagination_class:
-            known |= {"cursor", "page_size"}
-        unknown = sorted(request.query_params.keys() - known) if request.method in ("GET", "HEAD") else []
+        """A misspelt filter must not become a list of everybody, nor what was meant as a preview a write."""
+        known: set[str] = set()
+        if request.method in ("GET", "HEAD"):
+            known = {*self.queries, *(self.filterset_class.base_filters if self.filterset_class else ())}
+            known |= {"cursor", "page_size"} if self.pagination_class else set()
+        unknown = sorted(request.query_params.keys() - known)
         if unknown:
             raise ValidationError({printable(name): [_("This parameter is not known.")] for name in unknown[:20]})
 

@@ -161,7 +161,7 @@ class MomentField(serializers.Field[datetime, Any, str, Any]):
     {
         "type": "object",
         "properties": {
-            "amount": {"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,4})?$", "examples": ["196.00"]},
+            "amount": {"type": "string", "pattern": r"^[0-9]{1,15}(\.[0-9]{1,4})?$", "examples": ["196.00"]},
             "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["CNY"]},
         },
         "required": ["amount", "currency"],
