@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any, Literal, NotRequired, TypedDict, cast
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
@@ -280,7 +280,7 @@ class Laurel:
         return {**told, "money": self.money(amount)}
 
     def _call(self, method: str, address: str, body: Any = None) -> Any:
-        """Send a request; after 429, 503 or a broken line wait and send the very same one again."""
+        """Send a request; after 429, 502 to 504 or a broken line wait and send the very same one again."""
         data = None if body is None else json.dumps(body).encode()
         request = Request(address, data, {**self.headers, "Content-Type": "application/json"}, method=method)
         for left in reversed(range(self.tries)):
@@ -288,16 +288,25 @@ class Laurel:
                 with urlopen(request, timeout=30) as answer:
                     return json.load(answer)
             except HTTPError as error:
-                with error:
-                    problem = json.load(error)
-                if error.code not in (429, 503) or not left:
-                    raise Refused(error.code, problem) from error
-                self._sleep(float(error.headers["Retry-After"]))
-            except (URLError, HTTPException, TimeoutError):
+                if error.code not in (429, 502, 503, 504) or not left:
+                    raise Refused(error.code, _problem(error)) from error
+                error.close()
+                wait = error.headers.get("Retry-After", "")
+                self._sleep(float(wait) if wait.isdigit() else 1)
+            except (OSError, HTTPException):
                 if not left:
                     raise
                 self._sleep(1)
         raise AssertionError("unreachable")
+
+
+def _problem(error: HTTPError) -> dict[str, Any]:
+    """Read what Laurel says; a proxy before it says something else, or breaks off."""
+    try:
+        with error:
+            return cast(dict[str, Any], json.load(error))
+    except (ValueError, OSError, HTTPException):
+        return {"code": "no_problem_document", "detail": str(error)}
 
 
 def _moment(at: datetime | None) -> str:

@@ -5,9 +5,12 @@ import re
 import textwrap
 from collections.abc import Iterator
 from datetime import timedelta
+from email.message import Message
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import MagicMock, patch
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -210,6 +213,40 @@ def test_a_line_that_breaks_and_a_server_that_asks_to_wait_are_met_by_the_same_r
 
     assert (result["status"], len(attempts), waits) == ("replayed", 2, [1])
     assert Event.objects.count() == 1
+
+
+def by_a_proxy(status: int, **headers: str) -> HTTPError:
+    """What a proxy says when it does not reach Laurel, or is asked too often."""
+    told = Message()
+    for name, value in headers.items():
+        told[name.replace("_", "-")] = value
+    return HTTPError("http://points.example.com/", status, "No", told, BytesIO(b"<html>No</html>"))
+
+
+def test_a_proxy_that_answers_for_laurel_and_an_answer_that_breaks_off_are_met_by_the_same_request_again(
+    address: str,
+) -> None:
+    waits: list[float] = []
+    till = Laurel(address, client_key("till")[1], sleep=waits.append)
+    ann = till.enrol("e-1", "Ann")["number"]
+    broken_off = MagicMock()
+    broken_off.__enter__.return_value.read.side_effect = ConnectionResetError
+    first: list[Any] = [by_a_proxy(503, Retry_After="7"), by_a_proxy(502), broken_off]
+
+    def through_a_proxy(request: Any, timeout: float) -> Any:
+        answer = first.pop(0) if first else urlopen(request, timeout=timeout)
+        if isinstance(answer, HTTPError):
+            raise answer
+        return answer
+
+    with patch.object(example_client, "urlopen", through_a_proxy):
+        assert till.buy("bill-1", member=ann, amount="10.00")["status"] == "accepted"
+    assert waits == [7, 1, 1]
+
+    first = [by_a_proxy(504) for _ in range(till.tries)]
+    with patch.object(example_client, "urlopen", through_a_proxy), pytest.raises(Refused, match="504") as refusal:
+        till.balance(ann)
+    assert (refusal.value.status, refusal.value.code) == (504, "no_problem_document")
 
 
 def test_the_client_tells_refusals_by_their_code(address: str) -> None:
