@@ -250,6 +250,6 @@ def _note_failure(delivery: WebhookDelivery, outcome: Outcome, at: datetime) -> 
     if not endpoint.is_active:
         return
     if outcome.status == GONE:
-        webhooks.stop_failing(endpoint=endpoint, status=EndpointStatus.GONE, actor=ACTOR, at=at)
+        webhooks.stop(endpoint=endpoint, status=EndpointStatus.GONE, actor=ACTOR, at=at)
     elif failing_for >= DISABLE_AFTER and delivery.attempts >= PATIENCE:
-        webhooks.stop_failing(endpoint=endpoint, status=EndpointStatus.FAILED, actor=ACTOR, at=at)
+        webhooks.stop(endpoint=endpoint, status=EndpointStatus.FAILED, actor=ACTOR, at=at)

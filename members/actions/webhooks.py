@@ -120,15 +120,24 @@ def rotate_secret(*, endpoint: WebhookEndpoint, grace: timedelta = GRACE, actor:
 
 
 @transaction.atomic
-def disable(*, endpoint: WebhookEndpoint, reason: str, actor: Actor, at: datetime) -> WebhookEndpoint:
-    """Tell an endpoint nothing any more. What waits is kept for a while; what happens meanwhile it is never told."""
-    return _stop(_lock(endpoint), EndpointStatus.DISABLED, reason, actor, at)
+def stop(
+    *,
+    endpoint: WebhookEndpoint,
+    status: EndpointStatus = EndpointStatus.DISABLED,
+    reason: str = "",
+    actor: Actor,
+    at: datetime,
+) -> WebhookEndpoint:
+    """Tell an endpoint nothing any more: staff say so, it has failed for days, or its receiver is gone.
 
-
-@transaction.atomic
-def stop_failing(*, endpoint: WebhookEndpoint, status: EndpointStatus, actor: Actor, at: datetime) -> WebhookEndpoint:
-    """Stop an endpoint that has failed for days, or whose receiver says that it is gone."""
-    return _stop(_lock(endpoint), status, str(status), actor, at)
+    What waits is kept for a while; what happens meanwhile it is never told.
+    """
+    locked = _lock(endpoint)
+    locked.status = status
+    locked.save(update_fields=["status"])
+    details = {"endpoint": locked.pk, "name": locked.name, "status": str(status), "failures": locked.failures}
+    auditing.record(actor=actor, action="webhook.stopped", reason=reason or str(status), details=details, at=at)
+    return locked
 
 
 @transaction.atomic
@@ -234,19 +243,6 @@ def _lock(endpoint: WebhookEndpoint) -> WebhookEndpoint:
         WebhookEndpoint.objects.select_for_update(no_key=True, of=("self",))
         .select_related("client")
         .get(pk=endpoint.pk)
-    )
-    return locked
-
-
-def _stop(locked: WebhookEndpoint, status: EndpointStatus, reason: str, actor: Actor, at: datetime) -> WebhookEndpoint:
-    locked.status = status
-    locked.save(update_fields=["status"])
-    auditing.record(
-        actor=actor,
-        action="webhook.stopped",
-        reason=reason,
-        details={"endpoint": locked.pk, "name": locked.name, "status": str(status), "failures": locked.failures},
-        at=at,
     )
     return locked
 

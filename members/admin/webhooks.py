@@ -106,7 +106,7 @@ class DisablePage(ActionPage):
 
     def act(self, form: ReasonForm) -> Any:
         reason = form.cleaned_data["reason"]
-        webhooks.disable(endpoint=self.subject, reason=reason, actor=self.actor, at=timezone.now())
+        webhooks.stop(endpoint=self.subject, reason=reason, actor=self.actor, at=timezone.now())
         return _("The webhook is stopped.")
 
 

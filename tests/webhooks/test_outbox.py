@@ -500,7 +500,7 @@ def test_an_endpoint_that_is_started_in_a_system_that_is_off_hears_nothing_of_be
     endpoint = listener("https://hooks.example.com/", "points.accrued")
     Client.objects.filter(pk=endpoint.client_id).update(is_active=False)
     give(new_member(), 1)
-    webhooks.disable(endpoint=endpoint, reason="r", actor=TESTER, at=timezone.now())
+    webhooks.stop(endpoint=endpoint, reason="r", actor=TESTER, at=timezone.now())
     webhooks.activate(endpoint=endpoint, actor=TESTER, at=timezone.now())
     give(new_member(), 2)
     collect()
@@ -513,7 +513,7 @@ def test_an_endpoint_that_is_started_in_a_system_that_is_off_hears_nothing_of_be
 
 
 STOPS: dict[str, Callable[[WebhookEndpoint], Any]] = {
-    "by staff": lambda endpoint: webhooks.disable(endpoint=endpoint, reason="r", actor=TESTER, at=timezone.now()),
+    "by staff": lambda endpoint: webhooks.stop(endpoint=endpoint, reason="r", actor=TESTER, at=timezone.now()),
     "as gone": lambda endpoint: WebhookEndpoint.objects.filter(pk=endpoint.pk).update(status="gone"),
     "with its system": lambda endpoint: Client.objects.filter(pk=endpoint.client_id).update(is_active=False),
 }
@@ -587,7 +587,7 @@ def test_an_entry_that_is_being_written_when_its_endpoint_stops_is_told(stop: st
 
 def test_an_endpoint_that_is_stopped_is_told_nothing_and_begins_anew_with_the_present() -> None:
     endpoint = listener()
-    webhooks.disable(endpoint=endpoint, reason="moved", actor=TESTER, at=timezone.now())
+    webhooks.stop(endpoint=endpoint, reason="moved", actor=TESTER, at=timezone.now())
     give(new_member(), 1)
     collect()
     assert WebhookDelivery.objects.count() == 0

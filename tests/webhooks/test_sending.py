@@ -595,7 +595,7 @@ def test_old_messages_are_forgotten_in_chunks_and_those_that_wait_are_kept(recei
     assert batches.purge_webhooks(at=later, limit=2) == 5
     assert WebhookDelivery.objects.get().data["points"] == 6
 
-    webhooks.disable(endpoint=endpoint, reason="r", actor=TESTER, at=timezone.now())
+    webhooks.stop(endpoint=endpoint, reason="r", actor=TESTER, at=timezone.now())
     assert batches.purge_webhooks(at=later, limit=2) == 1
 
 
