@@ -123,7 +123,7 @@ class AssignPage(ActionPage):
 class CouponAdmin(ReadOnlyAdmin):
     """Codes and what became of them."""
 
-    list_display = ("grouped_code", "shown_state", "shown_worth", "owner", "reward", "batch", "issued", "shown_end")
+    list_display = ("masked_code", "shown_state", "shown_worth", "owner", "reward", "batch", "issued", "shown_end")
     list_filter = (("state", ChoicesDropdownFilter), ("issued_at", DayFilter))
     search_fields = ("code",)
     search_help_text = _("Code, or the member's card number, phone or e-mail")
@@ -133,7 +133,7 @@ class CouponAdmin(ReadOnlyAdmin):
             None,
             {
                 "fields": (
-                    ("grouped_code", "state"),
+                    ("masked_code", "state"),
                     ("owner", "reward"),
                     ("batch", "shown_worth"),
                     ("shown_conditions", "shown_uses"),
@@ -160,6 +160,15 @@ class CouponAdmin(ReadOnlyAdmin):
             queryset = queryset.filter(Q(pk__in=found) | Q(member_id__in=people))
         return queryset, False
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show the whole code to who may change coupons or take their codes along, for whoever reads it can use it."""
+        fieldsets: Any = super().get_fieldsets(request, obj)
+        if not (request.user.has_perm("rewards.change_coupon") or request.user.has_perm(ExportPage.permission)):
+            return fieldsets
+        ((title, options),) = fieldsets
+        (_code, state), *others = options["fields"]
+        return ((title, {**options, "fields": (("grouped_code", state), *others)}),)
+
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         coupon: Coupon = context["original"]
         context["tables"] = [_uses(coupon), _reservations(coupon), _life(coupon)]
@@ -168,6 +177,10 @@ class CouponAdmin(ReadOnlyAdmin):
         is_free = coupon.member_id is None and coupon.used == 0
         context["can_assign"] = may and is_free and coupon.state in USABLE_COUPON_STATES
         return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description=_("code"))
+    def masked_code(self, coupon: Coupon) -> str:
+        return coupon.masked_code
 
     @display(description=_("code"))
     def grouped_code(self, coupon: Coupon) -> str:

@@ -37,7 +37,7 @@ def _coupons(request: HttpRequest, member: Member) -> Panel:
     """Show the coupons, what ends soonest first."""
     rows = [
         (
-            Cell(coupon.grouped_code, href=reverse("admin:rewards_coupon_change", args=[coupon.pk])),
+            Cell(coupon.masked_code, href=reverse("admin:rewards_coupon_change", args=[coupon.pk])),
             coupons.worth(coupon),
             last_day(coupon.expires_at),
             Cell(coupon.get_state_display(), label=coupons.STATE_LABELS[coupon.state]),

@@ -504,7 +504,12 @@ class Coupon(CouponTerms):
         )
 
     def __str__(self) -> str:
-        return self.grouped_code
+        return self.masked_code
+
+    @property
+    def masked_code(self) -> str:
+        """Enough of the code to tell it from others, and too little to use it: the last four letters or a quarter."""
+        return f"****-{self.code[-min(4, len(self.code) // 4) :]}"
 
     @property
     def grouped_code(self) -> str:

@@ -7,6 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from config.lib.actor import Actor
 from members.models import AuditRecord
 from rewards import batches
 from rewards.actions import coupons
@@ -27,7 +28,7 @@ def manager(client: Client) -> Client:
 
 
 def page_of(row: Any, step: str = "change") -> str:
-    return reverse(f"admin:rewards_{row._meta.model_name}_{step}", args=[row.pk])
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{step}", args=[row.pk])
 
 
 def text_of(response: Any) -> str:
@@ -205,6 +206,24 @@ def test_reading_roles_change_no_batch(client: Client) -> None:
         assert client.post(page_of(batch, step), {"reason": "x"}).status_code == 403
 
 
+def test_a_code_is_read_by_who_may_give_it_out_and_by_nobody_from_a_list(manager: Client, client: Client) -> None:
+    coupon, short = printed_coupon(), CouponBatchFactory.create(origin="outside")
+    batches.take_in(batch=short, rows=[(1, "SPRING")], actor=TESTER, at=AT)
+    member = MemberFactory.create()
+    coupons.assign(coupon=coupon, member=member, actor=TESTER, at=AT)
+    everywhere = [reverse("admin:rewards_coupon_changelist"), page_of(member)]
+    assert coupon.grouped_code in text_of(manager.get(page_of(coupon)))
+    assert all(coupon.grouped_code not in text_of(manager.get(page)) for page in everywhere)
+
+    client.force_login(staff("clerk"))
+    pages = [text_of(client.get(page)) for page in (page_of(coupon), *everywhere)]
+
+    assert all(f"****-{coupon.code[-4:]}" in page for page in pages)
+    assert not any(coupon.code in page or coupon.grouped_code in page for page in pages)
+    assert "****-G" in pages[1]
+    assert "SPRING" not in pages[1]
+
+
 def test_a_coupon_shows_its_uses_returns_and_reservations(manager: Client) -> None:
     member = MemberFactory.create()
     coupon = printed_coupon(uses=5)
@@ -212,8 +231,9 @@ def test_a_coupon_shows_its_uses_returns_and_reservations(manager: Client) -> No
     coupons.redeem(code=coupon.code, reference="receipt-1", bill="b-77", member=member, **purchase)
     coupons.rollback(code=coupon.code, reference="back-1", source="till", actor=TESTER, at=AT)
     coupons.reserve(code=coupon.code, reference="cart-9", **purchase)
+    coupons.release(code=coupon.code, reference="cart-9", source="till", actor=Actor("client:till-7"), at=AT)
 
     page = text_of(manager.get(page_of(coupon)))
 
-    for words in ("receipt-1", "b-77", "back-1", "cart-9", member.grouped_number, "Given back", "0 / 5"):
+    for words in ("receipt-1", "b-77", "back-1", "cart-9", member.grouped_number, "Given back", "0 / 5", "till-7"):
         assert words in page, words

@@ -471,4 +471,4 @@ def test_the_page_of_a_member_shows_orders_and_coupons(clerk: Client) -> None:
     text = text_of(clerk.get(reverse("admin:members_member_change", args=[member.pk])))
 
     assert "Stoneware mug" in text
-    assert Coupon.objects.get().grouped_code in text
+    assert Coupon.objects.get().masked_code in text
