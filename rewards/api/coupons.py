@@ -43,7 +43,9 @@ class CheckBody(Body):
     bill = TextField(
         max_length=100,
         required=False,
-        help_text=_("Your name of the bill. Left out, nobody can tell that coupons are combined which must not be."),
+        help_text=_(
+            "Your name of the bill: coupons used under one are combined. Left out, nobody can tell that some must not be."
+        ),
     )
     items = serializers.ListField(child=LineBody(), required=False, max_length=1_000)
 
