@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from members.admin.base import ActionPage, DayFilter, TranslatedAdmin, display, moment
@@ -121,7 +122,7 @@ class ReferralAdmin(LedgerAdmin):
         context["can_decide"] = referral.status == ReferralStatus.OPEN and request.user.has_perm(PERMISSION)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @display(description=_("number"))
+    @display(description=pgettext_lazy("in a sequence", "number"))
     def shown_id(self, referral: Referral) -> str:
         return f"#{referral.pk}"
 

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from members.models import Member, MemberOwned
 from points.querysets import EntryQuerySet, HoldQuerySet, LotQuerySet
@@ -100,7 +101,7 @@ class LedgerRow(MemberOwned):
 class Entry(LedgerRow):
     """One movement of points from one account of a member to another: never changed, never deleted."""
 
-    seq = models.BigIntegerField(_("number"), help_text=_("Gapless per member."))
+    seq = models.BigIntegerField(pgettext_lazy("in a sequence", "number"), help_text=_("Gapless per member."))
     point_type = models.ForeignKey(
         PointType, models.PROTECT, verbose_name=_("point type"), db_index=False, db_constraint=False
     )

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
@@ -178,11 +179,11 @@ class CouponAdmin(ReadOnlyAdmin):
         context["can_assign"] = may and is_free and coupon.state in USABLE_COUPON_STATES
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @display(description=_("code"))
+    @display(description=pgettext_lazy("coupon", "code"))
     def masked_code(self, coupon: Coupon) -> str:
         return coupon.masked_code
 
-    @display(description=_("code"))
+    @display(description=pgettext_lazy("coupon", "code"))
     def grouped_code(self, coupon: Coupon) -> str:
         return coupon.grouped_code
 
@@ -330,7 +331,7 @@ class _TakesCodesIn(ActionPage):
             messages.success(self.request, told)
             return redirect(page)
         rows = [(count(one.row), one.code, str(one.reason)) for one in self.result.refused[:500]]
-        panel = Panel(_("Left out"), (_("row"), _("code"), _("reason")), rows, "")
+        panel = Panel(_("Left out"), (_("row"), pgettext_lazy("coupon", "code"), _("reason")), rows, "")
         return self.render_to_response(self.get_context_data(form=form, result=told, panel=panel, back=page))
 
 

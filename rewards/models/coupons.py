@@ -347,7 +347,7 @@ class Coupon(CouponTerms):
     why in `change`; the trigger writes the use or the reservation, and the state follows the counts.
     """
 
-    code = models.CharField(_("code"), max_length=40, db_default=new_code(), editable=False)
+    code = models.CharField(pgettext_lazy("coupon", "code"), max_length=40, db_default=new_code(), editable=False)
     is_outside = models.BooleanField(_("from outside"), default=False, db_default=False, editable=False)
     batch = models.ForeignKey(
         CouponBatch, models.PROTECT, verbose_name=_("batch"), related_name="coupons", null=True, blank=True
@@ -527,7 +527,7 @@ class Coupon(CouponTerms):
 class CouponKey(models.Model):
     """A code and the one coupon it stands for; the only table that makes codes unique. Written with the coupon."""
 
-    code = models.CharField(_("code"), max_length=40, unique=True)
+    code = models.CharField(pgettext_lazy("coupon", "code"), max_length=40, unique=True)
     coupon = models.OneToOneField(Coupon, models.PROTECT, verbose_name=_("coupon"), related_name="key")
 
     class Meta:
