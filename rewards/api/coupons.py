@@ -44,8 +44,7 @@ class CheckBody(Body):
         max_length=100,
         required=False,
         help_text=_(
-            "Your name of the bill: coupons used under one are combined. "
-            "Left out, nobody can tell that some must not be."
+            "Your name of the bill: coupons used under one are combined. Left out, nobody can tell which must not be."
         ),
     )
     items = serializers.ListField(child=LineBody(), required=False, max_length=1_000)
