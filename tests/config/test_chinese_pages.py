@@ -51,7 +51,8 @@ _SILENT = {"script", "style", "svg", "template", "textarea", "code"}  # what is 
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 _SPOKEN = {"title", "placeholder", "aria-label", "alt", "data-done"}
 _CODE = re.compile(
-    r"\b[A-Z]{6,}\b|https?://\S+|\w+\*+|\S+@\S+|\S*[\d_/:{}\[\]$&<>\"]\S*|\w+(?:[.-]\w+)+|\w+ = [\d.]+|\w+ v\d+"
+    r"\b[A-Z]{6,}\b|https?://\S+|\w+\*+|\*+-\w+|\S+@\S+|\S*[\d_/:{}\[\]$&<>\"]\S*|\w+(?:[.-]\w+)+"
+    r"|\w+ = [\d.]+|\w+ v\d+"
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z’']+")
 
