@@ -164,7 +164,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
             None,
             {
                 "fields": (
-                    ("client", "shown_status"),
+                    ("client", "status"),
                     "url",
                     "shown_types",
                     ("created", "secret_until"),
@@ -262,7 +262,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
             None,
             {
                 "fields": (
-                    ("endpoint", "shown_state"),
+                    ("endpoint", "state"),
                     ("type", "member_link"),
                     ("happened", "message_id"),
                     ("attempts", "attempted"),
