@@ -247,10 +247,7 @@ def award_many(
 _ASK = """
     SELECT ord, status, code, event_id, awards::text FROM points_award(%s::jsonb, %s, %s, %s, %s, %s)
     UNION ALL
-    SELECT NULL, NULL, k.key, m.id, NULL
-    FROM members_memberkey k JOIN members_member m ON m.id = k.member_id
-    WHERE k.kind = 'number' AND k.key = ANY (%s) AND k.scope = '' AND m.referred_by_id IS NOT NULL
-        AND NOT EXISTS (SELECT FROM points_referral x WHERE x.member_id = m.referred_by_id AND x.friend_id = m.id)
+    SELECT NULL, NULL, number, member_id, NULL FROM points_invited(%s)
 """
 
 

@@ -5,8 +5,9 @@ import uuid
 import pgtrigger
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
+from django.db.models.lookups import Regex
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -71,11 +72,11 @@ MOVEMENTS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def _movement_allowed() -> Q:
-    allowed = Q()
-    for kind, source, target in MOVEMENTS:
-        allowed |= Q(kind=kind, from_account=source, to_account=target)
-    return allowed
+def _movement_allowed() -> Regex:
+    """One short expression: a CHECK is read anew for each INSERT, and eighteen triples took a seventh of an award."""
+    words = ("kind", Value(" "), "from_account", Value(" "), "to_account")
+    movement = Func(*words, arg_joiner=" || ", output_field=models.TextField(), template="(%(expressions)s)")
+    return Regex(movement, f"^({'|'.join(' '.join(each) for each in MOVEMENTS)})$")
 
 
 class LedgerRow(MemberOwned):

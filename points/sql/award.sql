@@ -26,9 +26,13 @@ BEGIN
         SELECT b.body, b.ord, (b.body ->> 'occurred_at')::timestamptz AS occurred_at,
                m.id AS member_id, m.status, m.labels, m.birth_month, t.code AS tier
         FROM jsonb_array_elements(events) WITH ORDINALITY AS b (body, ord)
-        LEFT JOIN members_memberkey k
-            ON b.body ? 'member' AND k.kind = 'number' AND k.scope = '' AND k.key = b.body ->> 'member'
-        LEFT JOIN members_member m ON m.id = coalesce((b.body ->> 'member_id')::bigint, k.member_id)
+        -- One look into an index an event: a plan made while there are few members would hash them all for one event.
+        LEFT JOIN LATERAL (
+            SELECT k.member_id FROM members_memberkey k
+            WHERE b.body ? 'member' AND k.kind = 'number' AND k.scope = '' AND k.key = b.body ->> 'member' LIMIT 1) k ON true
+        LEFT JOIN LATERAL (
+            SELECT m.id, m.status, m.labels, m.birth_month, m.tier_id FROM members_member m
+            WHERE m.id = coalesce((b.body ->> 'member_id')::bigint, k.member_id) LIMIT 1) m ON true
         LEFT JOIN members_tier t ON t.id = m.tier_id
         ORDER BY 3, 2
     ) e;
@@ -183,7 +187,7 @@ BEGIN
                     FILTER (WHERE told),
                 coalesce(refused, min(coalesce(p.code, p.status)) FILTER (WHERE p.status <> 'posted'))
             INTO posted, refused
-            FROM points_post(postings[chunk * 10000 + 1 : (chunk + 1) * 10000]) p;
+            FROM points_post_held(postings[chunk * 10000 + 1 : (chunk + 1) * 10000], false) p;
         END LOOP;
         IF refused IS NOT NULL THEN
             RAISE EXCEPTION 'an award was refused: %', refused
@@ -206,6 +210,17 @@ BEGIN
         GROUP BY g.event_id
     ) w ON w.event_id = o.event_id AND o.status = 'accepted'
     ORDER BY o.ord;
+END $$;
+
+-- Those of these members, by card number, whose invitation waits for a verdict.
+CREATE OR REPLACE FUNCTION points_invited(numbers text[]) RETURNS TABLE (number text, member_id bigint)
+LANGUAGE plpgsql STABLE SET plan_cache_mode = 'force_generic_plan' AS $$
+BEGIN
+    RETURN QUERY
+    SELECT k.key::text, m.id
+    FROM members_memberkey k JOIN members_member m ON m.id = k.member_id
+    WHERE k.kind = 'number' AND k.key = ANY (numbers) AND k.scope = '' AND m.referred_by_id IS NOT NULL
+        AND NOT EXISTS (SELECT FROM points_referral x WHERE x.member_id = m.referred_by_id AND x.friend_id = m.id);
 END $$;
 
 -- What events would award, and why: the same reading, the same decision, nothing stored.

@@ -48,12 +48,13 @@ DECLARE
     at timestamptz := p.recorded_at;
     entry_digest bytea;
 BEGIN
-    SELECT b.head_seq + 1 AS seq, b.head_digest AS digest INTO head
-    FROM points_balance b WHERE b.member_id = p.member_id ORDER BY b.head_seq DESC LIMIT 1;
-
-    SELECT b.available + CASE WHEN p.to_account = 'available' THEN moved WHEN p.from_account = 'available' THEN -moved ELSE 0 END
-    INTO available_now
-    FROM points_balance b WHERE b.member_id = p.member_id AND b.point_type_id = p.point_type_id;
+    SELECT newest.head_seq + 1 AS seq, newest.head_digest AS digest,
+           b.available + CASE WHEN p.to_account = 'available' THEN moved WHEN p.from_account = 'available' THEN -moved ELSE 0 END AS available
+    INTO head
+    FROM points_balance b CROSS JOIN LATERAL (
+        SELECT h.head_seq, h.head_digest FROM points_balance h WHERE h.member_id = p.member_id ORDER BY h.head_seq DESC LIMIT 1) newest
+    WHERE b.member_id = p.member_id AND b.point_type_id = p.point_type_id;
+    available_now := head.available;
 
     entry_digest := sha256(head.digest || convert_to(points_content(
         p.member_id, head.seq, p.point_type_id, p.kind, p.from_account, p.to_account, moved, p.source, p.reference,
@@ -112,9 +113,10 @@ $$;
 -- Writes an entry that takes the given points from the given lots.
 CREATE OR REPLACE FUNCTION points_write_draws(p points_posting, lots bigint[], amounts bigint[], moved bigint, OUT entry_id bigint, OUT available_now bigint)
 LANGUAGE plpgsql AS $$
+DECLARE
+    written record := points_write_entry(p, moved, points_draw_text(lots, amounts, false));
 BEGIN
-    SELECT w.entry_id, w.available_now INTO entry_id, available_now
-    FROM points_write_entry(p, moved, points_draw_text(lots, amounts, false)) w;
+    entry_id := written.entry_id; available_now := written.available_now;
     UPDATE points_lot l SET remaining = l.remaining - d.amount
     FROM unnest(lots, amounts) AS d (lot, amount) WHERE l.member_id = p.member_id AND l.id = d.lot;
     INSERT INTO points_draw (member_id, entry_id, lot_id, points)
@@ -203,19 +205,21 @@ LANGUAGE plpgsql AS $$
 DECLARE
     debt bigint;
     chosen record;
+    written record;
 BEGIN
     SELECT b.owed, b.available INTO debt, available_now
     FROM points_balance b WHERE b.member_id = p.member_id AND b.point_type_id = p.point_type_id;
     IF debt = 0 OR available_now = 0 THEN
         RETURN;
     END IF;
-    SELECT * INTO chosen FROM points_choose_lots(p.member_id, p.point_type_id, p.recorded_at, debt);
+    chosen := points_choose_lots(p.member_id, p.point_type_id, p.recorded_at, debt);
     IF chosen.total = 0 THEN
         RETURN;
     END IF;
     p.kind := 'settlement'; p.from_account := 'available'; p.to_account := 'owed';
     p.line := after; p.corrects := NULL; p.rule_id := NULL;
-    SELECT w.available_now INTO available_now FROM points_write_draws(p, chosen.lots, chosen.amounts, chosen.total) w;
+    written := points_write_draws(p, chosen.lots, chosen.amounts, chosen.total);
+    available_now := written.available_now;
 END $$;
 
 -- Takes back points of a corrected accrual: what is still pending or left of its own lots, then other open lots, then debt.
@@ -242,14 +246,14 @@ BEGIN
         wanted := wanted - part;
         IF origin.is_pending THEN
             p.from_account := 'pending'; p.line := first_line;
-            SELECT * INTO written FROM points_write_draws(p, ARRAY[origin.id], ARRAY[part], part);
+            written := points_write_draws(p, ARRAY[origin.id], ARRAY[part], part);
             entry_id := coalesce(entry_id, written.entry_id); moved := moved + part;
         ELSE
             lots := lots || origin.id; amounts := amounts || part; taken := taken + part;
         END IF;
     END LOOP;
     IF wanted > 0 THEN
-        SELECT * INTO chosen FROM points_choose_lots(p.member_id, p.point_type_id, p.recorded_at, wanted + taken);
+        chosen := points_choose_lots(p.member_id, p.point_type_id, p.recorded_at, wanted + taken);
         FOR i IN 1 .. cardinality(chosen.lots) LOOP
             CONTINUE WHEN chosen.lots[i] = ANY (lots) OR wanted = 0;
             part := least(chosen.amounts[i], wanted);
@@ -258,12 +262,12 @@ BEGIN
     END IF;
     IF taken > 0 THEN
         p.from_account := 'available'; p.line := first_line + 1;
-        SELECT * INTO written FROM points_write_draws(p, lots, amounts, taken);
+        written := points_write_draws(p, lots, amounts, taken);
         entry_id := coalesce(entry_id, written.entry_id); moved := moved + taken;
     END IF;
     IF wanted > 0 AND policy = 'owe' THEN
         p.from_account := 'owed'; p.line := first_line + 2;
-        SELECT * INTO written FROM points_write_entry(p, wanted, '');
+        written := points_write_entry(p, wanted, '');
         entry_id := coalesce(entry_id, written.entry_id); moved := moved + wanted;
     END IF;
     SELECT b.available INTO available_now
@@ -286,7 +290,7 @@ BEGIN
     result.status := 'refused';
     p.line := coalesce(p.line, 0); p.reason := coalesce(p.reason, ''); p.note := coalesce(p.note, '');
 
-    SELECT m.status, t.is_redeemable, t.clawback_policy, b.available, b.held INTO owner
+    SELECT m.status, t.is_redeemable, t.clawback_policy, b.available, b.held, b.owed INTO owner
     FROM points_balance b
     JOIN members_member m ON m.id = b.member_id
     JOIN points_pointtype t ON t.id = b.point_type_id
@@ -326,14 +330,14 @@ BEGIN
     END IF;
 
     IF p.from_account = 'issued' OR (p.kind = 'transfer' AND p.to_account = 'available') THEN
-        SELECT * INTO written FROM points_write_entry(p, p.points, '');
+        written := points_write_entry(p, p.points, '');
         INSERT INTO points_lot (member_id, point_type_id, entry_id, points, remaining, is_pending, available_at, expires_at)
         VALUES (p.member_id, p.point_type_id, written.entry_id, p.points, p.points, p.to_account = 'pending',
                 coalesce(p.available_at, p.occurred_at), p.expires_at);
         moved := p.points;
 
     ELSIF p.kind = 'clawback' THEN
-        SELECT * INTO written FROM points_write_clawback(p, owner.clawback_policy);
+        written := points_write_clawback(p, owner.clawback_policy);
         moved := written.moved;
         IF moved = 0 THEN
             result.code := 'nothing_due'; result.points := 0; RETURN result;
@@ -343,14 +347,14 @@ BEGIN
         IF owner.held < p.points THEN
             result.code := 'insufficient_points'; result.points := owner.held; RETURN result;
         END IF;
-        SELECT * INTO written FROM points_write_entry(p, p.points, '');
+        written := points_write_entry(p, p.points, '');
         moved := p.points;
 
     ELSIF p.kind IN ('release', 'restoration', 'reinstatement') THEN
         IF p.kind = 'release' AND owner.held < p.points THEN
             result.code := 'insufficient_points'; result.points := owner.held; RETURN result;
         END IF;
-        SELECT * INTO written FROM points_write_return(p);
+        written := points_write_return(p);
         IF written.entry_id IS NULL THEN
             result.code := 'nothing_to_return'; result.points := written.returnable; RETURN result;
         END IF;
@@ -363,7 +367,7 @@ BEGIN
         IF moved = 0 THEN
             result.code := 'nothing_due'; result.points := 0; RETURN result;
         END IF;
-        SELECT * INTO written FROM points_write_entry(p, moved, '');
+        written := points_write_entry(p, moved, '');
         UPDATE points_lot l SET is_pending = false
         WHERE l.member_id = p.member_id AND l.point_type_id = p.point_type_id AND l.is_open AND l.is_pending
             AND l.available_at <= p.available_at;
@@ -378,20 +382,20 @@ BEGIN
             result.code := 'nothing_due'; result.points := 0; RETURN result;
         END IF;
         moved := chosen.total;
-        SELECT * INTO written FROM points_write_draws(p, chosen.lots, chosen.amounts, moved);
+        written := points_write_draws(p, chosen.lots, chosen.amounts, moved);
 
     ELSE -- redemption, hold, settlement, adjustment and transfer out of available
-        SELECT * INTO chosen FROM points_choose_lots(p.member_id, p.point_type_id, p.recorded_at, p.points);
+        chosen := points_choose_lots(p.member_id, p.point_type_id, p.recorded_at, p.points);
         IF chosen.total < p.points THEN
             result.code := 'insufficient_points'; result.points := chosen.total; RETURN result;
         END IF;
-        SELECT * INTO written FROM points_write_draws(p, chosen.lots, chosen.amounts, p.points);
+        written := points_write_draws(p, chosen.lots, chosen.amounts, p.points);
         moved := p.points;
     END IF;
 
     result.status := 'posted'; result.entry_id := written.entry_id; result.points := moved;
     result.available := written.available_now;
-    IF p.to_account = 'available' THEN
+    IF p.to_account = 'available' AND owner.owed > 0 THEN
         result.available := points_settle(p, written.entry_id);
     END IF;
     RETURN result;
@@ -573,12 +577,11 @@ BEGIN
     PERFORM FROM points_balance b WHERE b.member_id = ANY (members) ORDER BY b.member_id, b.point_type_id FOR UPDATE;
 END $$;
 
--- The door. `singly` walks the plain road whatever the batch: for the test that compares the roads.
-CREATE OR REPLACE FUNCTION points_post(postings points_posting[], singly boolean DEFAULT false) RETURNS SETOF points_posted
-LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Chooses the road. The caller holds the balance rows of all these members.
+CREATE OR REPLACE FUNCTION points_post_held(postings points_posting[], singly boolean) RETURNS SETOF points_posted
+LANGUAGE plpgsql AS $$
 DECLARE
-    wanted int := coalesce(cardinality(postings), 0);
-    members bigint[];
+    wanted int := cardinality(postings);
     debtors bigint[];
     kinds text[];
     posting points_posting;
@@ -586,16 +589,6 @@ DECLARE
     rest points_posting[] := '{}';
     places int[] := '{}';
 BEGIN
-    IF wanted = 0 OR wanted > 10000 THEN
-        RAISE EXCEPTION 'a batch holds 1 to 10000 postings, not %', wanted USING ERRCODE = 'program_limit_exceeded';
-    END IF;
-    IF wanted = 1 THEN
-        PERFORM points_lock(ARRAY[(postings[1]).member_id]);
-        RETURN NEXT points_post_one(postings[1], 1);
-        RETURN;
-    END IF;
-    members := ARRAY(SELECT DISTINCT p.member_id FROM unnest(postings) AS p);
-    PERFORM points_lock(members);
     IF wanted < 16 OR singly THEN
         FOR i IN 1 .. wanted LOOP
             RETURN NEXT points_post_one(postings[i], i);
@@ -603,7 +596,8 @@ BEGIN
         RETURN;
     END IF;
     -- Whoever owes pays out of each credit as it comes, and so walks the plain road.
-    debtors := ARRAY(SELECT b.member_id FROM points_balance b WHERE b.member_id = ANY (members) AND b.owed > 0);
+    debtors := ARRAY(SELECT b.member_id FROM points_balance b
+        WHERE b.member_id IN (SELECT p.member_id FROM unnest(postings) AS p) AND b.owed > 0);
     IF debtors <> '{}' THEN
         FOREACH posting IN ARRAY postings LOOP
             place := place + 1;
@@ -614,7 +608,7 @@ BEGIN
             END IF;
         END LOOP;
         IF cardinality(rest) > 0 THEN
-            RETURN QUERY SELECT places[p.ord], p.status, p.code, p.entry_id, p.points, p.available FROM points_post(rest) p;
+            RETURN QUERY SELECT places[p.ord], p.status, p.code, p.entry_id, p.points, p.available FROM points_post_held(rest, false) p;
         END IF;
         RETURN;
     END IF;
@@ -631,4 +625,22 @@ BEGIN
             RETURN NEXT points_post_one(postings[i], i);
         END LOOP;
     END IF;
+END $$;
+
+-- The door. `singly` walks the plain road whatever the batch: for the test that compares the roads.
+CREATE OR REPLACE FUNCTION points_post(postings points_posting[], singly boolean DEFAULT false) RETURNS SETOF points_posted
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    wanted int := coalesce(cardinality(postings), 0);
+BEGIN
+    IF wanted = 0 OR wanted > 10000 THEN
+        RAISE EXCEPTION 'a batch holds 1 to 10000 postings, not %', wanted USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+    IF wanted = 1 THEN
+        PERFORM points_lock(ARRAY[(postings[1]).member_id]);
+        RETURN NEXT points_post_one(postings[1], 1);
+        RETURN;
+    END IF;
+    PERFORM points_lock(ARRAY(SELECT DISTINCT p.member_id FROM unnest(postings) AS p));
+    RETURN QUERY SELECT * FROM points_post_held(postings, singly);
 END $$;

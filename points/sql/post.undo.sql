@@ -1,4 +1,4 @@
-DROP FUNCTION points_post(points_posting[], boolean), points_lock(bigint[]), points_post_sweeps(points_posting[]),
+DROP FUNCTION points_post(points_posting[], boolean), points_post_held(points_posting[], boolean), points_lock(bigint[]), points_post_sweeps(points_posting[]),
     points_post_accruals(points_posting[]), points_post_one(points_posting, int),
     points_write_clawback(points_posting, text), points_settle(points_posting, bigint), points_write_return(points_posting),
     points_write_draws(points_posting, bigint[], bigint[], bigint), points_draw_text(bigint[], bigint[], boolean),
