@@ -408,10 +408,10 @@ LANGUAGE plpgsql SET work_mem = '64MB' AS $$
 BEGIN
     RETURN QUERY EXECUTE $statement$
     WITH given AS MATERIALIZED (
-        SELECT p.*, coalesce(p.line, 0) AS at_line
-        FROM unnest($1) WITH ORDINALITY AS p (
-            member_id, point_type_id, kind, from_account, to_account, points, source, reference, line, event_id, rule_id,
-            corrects, actor, reason, note, occurred_at, recorded_at, available_at, expires_at, ord)
+        -- Each posting stays one value through joins, sorts and windows: copied column by column they took a sixth of an award.
+        SELECT u.p, u.ord, (u.p).member_id, (u.p).point_type_id, (u.p).from_account, (u.p).to_account, (u.p).points,
+               (u.p).source, (u.p).reference, coalesce((u.p).line, 0) AS at_line
+        FROM (SELECT unnest($1) AS p, generate_series(1, cardinality($1)) AS ord) u
     ), heads AS MATERIALIZED (
         SELECT DISTINCT ON (b.member_id) b.member_id, b.head_seq, b.head_digest
         FROM points_balance b WHERE b.member_id IN (SELECT g.member_id FROM given g)
@@ -436,7 +436,7 @@ BEGIN
         -- Of copies within the batch the first that is not refused counts.
         SELECT u.*, row_number() OVER copies AS copy, first_value(u.ord) OVER copies AS first_ord
         FROM looked_up u
-        WINDOW copies AS (PARTITION BY u.member_id, u.source, u.reference, u.at_line, u.refusal IS NULL ORDER BY u.ord)
+        WINDOW copies AS (PARTITION BY u.member_id, u.source, u.reference, u.at_line, u.refusal IS NULL ORDER BY u.ord ROWS UNBOUNDED PRECEDING)
     ), numbered AS MATERIALIZED (
         SELECT j.*, nextval('points_entry_id_seq') AS id,
                j.head_seq + row_number() OVER member_order AS seq,
@@ -444,12 +444,13 @@ BEGIN
         FROM judged j
         WHERE j.refusal IS NULL AND j.known_id IS NULL AND j.copy = 1
         WINDOW member_order AS (PARTITION BY j.member_id ORDER BY j.ord),
-               type_order AS (PARTITION BY j.member_id, j.point_type_id ORDER BY j.ord)
+               type_order AS (PARTITION BY j.member_id, j.point_type_id ORDER BY j.ord ROWS UNBOUNDED PRECEDING)
     ), chained AS MATERIALIZED (
         SELECT n.*, points_chain(n.head_digest, points_content(
-                   n.member_id, n.seq, n.point_type_id, n.kind, n.from_account, n.to_account, n.points, n.source, n.reference,
-                   n.at_line, n.event_id, n.rule_id, n.corrects, n.actor, coalesce(n.reason, ''), coalesce(n.note, ''),
-                   n.occurred_at, n.recorded_at, n.available_after, ''))
+                   n.member_id, n.seq, n.point_type_id, (n.p).kind, n.from_account, n.to_account, n.points, n.source,
+                   n.reference, n.at_line, (n.p).event_id, (n.p).rule_id, (n.p).corrects, (n.p).actor,
+                   coalesce((n.p).reason, ''), coalesce((n.p).note, ''), (n.p).occurred_at, (n.p).recorded_at,
+                   n.available_after, ''))
                OVER (PARTITION BY n.member_id ORDER BY n.ord ROWS UNBOUNDED PRECEDING) AS digest
         FROM numbered n
     ), entries AS (
@@ -457,12 +458,14 @@ BEGIN
             id, member_id, seq, point_type_id, kind, from_account, to_account, points, source, reference, line, event_id,
             rule_id, corrects, actor, reason, note, occurred_at, recorded_at, available_after, digest)
         OVERRIDING SYSTEM VALUE
-        SELECT id, member_id, seq, point_type_id, kind, from_account, to_account, points, source, reference, at_line, event_id,
-               rule_id, corrects, actor, coalesce(reason, ''), coalesce(note, ''), occurred_at, recorded_at, available_after, digest
+        SELECT id, member_id, seq, point_type_id, (p).kind, from_account, to_account, points, source, reference, at_line,
+               (p).event_id, (p).rule_id, (p).corrects, (p).actor, coalesce((p).reason, ''), coalesce((p).note, ''),
+               (p).occurred_at, (p).recorded_at, available_after, digest
         FROM chained
     ), lots AS (
         INSERT INTO points_lot (member_id, point_type_id, entry_id, points, remaining, is_pending, available_at, expires_at)
-        SELECT member_id, point_type_id, id, points, points, to_account = 'pending', coalesce(available_at, occurred_at), expires_at
+        SELECT member_id, point_type_id, id, points, points, to_account = 'pending',
+               coalesce((p).available_at, (p).occurred_at), (p).expires_at
         FROM chained
     ), sums AS (
         SELECT member_id, point_type_id, sum(points)::bigint AS issued,
