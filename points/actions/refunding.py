@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Count, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -170,10 +169,10 @@ def lock(*, event: Event) -> None:
 
 
 def is_refunded(*, event: Event) -> bool:
-    """Whether nothing is left of an event."""
-    refunds = Event.objects.filter(member_id=event.member_id, refund_of=event.pk)
-    told = refunds.aggregate(count=Count("pk"), sum=Sum("amount_minor"))
-    return told["count"] > 0 and (event.amount_minor is None or (told["sum"] or 0) >= event.amount_minor)
+    """Whether nothing is left of an event: no money, and of what came back by lines no goods either."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT points_is_refunded(%s, %s)", [event.member_id, event.pk])
+        return bool(cursor.fetchone()[0])
 
 
 def is_returned(*, event: Event) -> bool:

@@ -55,6 +55,8 @@ class _Sold:
     paid: int = 0
     refunded: int = 0
     returned: Fraction = Fraction(0)
+    repaid: int = 0  # of what was refunded, the money that went back without pieces
+    gone: int = 0  # of the amount, what refunded lines told where less was paid
 
     def add(self, line: Mapping[str, Any]) -> None:
         self.pieces += _pieces(line)
@@ -65,9 +67,15 @@ class _Sold:
         """How much can still be refunded, where the bill gives an amount."""
         return None if self.amount is None else max(0, self.paid - self.refunded)
 
+    def unreturned(self) -> Fraction:
+        """How many pieces can still go back."""
+        return max(Fraction(0), self.pieces - self.returned)
+
     def has_left(self) -> bool:
-        """Whether something of it can still go back: of the money, and of the pieces where they were counted."""
-        return self.left() != 0 and (not self.pieces or self.returned < self.pieces)
+        """Whether something of it can still go back: of the goods, and of the pieces where they were counted."""
+        if self.pieces and not self.unreturned():
+            return False
+        return not self.amount or self.gross() < self.amount
 
     def price(self, pieces: Fraction | None) -> int:
         """What some pieces cost beside those that went back: so counted that all of them cost the whole.
@@ -80,9 +88,29 @@ class _Sold:
             return left
         return min(left, self._cost(self.returned + pieces) - self._cost(self.returned))
 
-    def gross(self, refunded: int) -> int:
-        """What the lines say of so much of what was paid for them: rules on line items count that."""
-        return (self.amount or 0) * refunded // self.paid if self.paid else 0
+    def gross(self) -> int:
+        """What the lines say of all that went back: rules on line items count that, and what was spent on it.
+
+        Where less was paid, pieces count as goods and not by their money, of which there may be none; money that went
+        back without pieces counts as its share of what was paid.
+        """
+        amount = self.amount or 0
+        if self.paid == amount:
+            return self.refunded
+        if (self.repaid and self.refunded == self.paid) or self.returned >= (self.pieces or 1):
+            return amount
+        goods = amount * self.returned // self.pieces if self.pieces else 0
+        return min(amount, goods + (amount * self.repaid // self.paid if self.paid else 0))
+
+    def count(self, amount: int, pieces: Fraction | None) -> None:
+        """Count what goes back; what was sold without counting, and for no money, goes back at once."""
+        self.refunded += amount
+        if self.pieces and pieces:
+            self.returned += pieces
+        elif self.pieces or self.paid:
+            self.repaid += amount
+        else:
+            self.returned += 1
 
     def _cost(self, pieces: Fraction) -> int:
         return int(self.paid * pieces / self.pieces)
@@ -94,6 +122,7 @@ class _Bill:
 
     currency: str
     sold: dict[str, list[_Sold]] = field(default_factory=dict)
+    discounted: bool = False
 
     def add(self, line: Mapping[str, Any]) -> None:
         sku, category = _text(line, "sku"), _text(line, "category")
@@ -107,7 +136,8 @@ class _Bill:
         """Share out what was paid, where that is less than the lines add up to: so that the shares make the whole."""
         priced = [one for same in self.sold.values() for one in same]
         total = sum(one.amount or 0 for one in priced)
-        rate = Fraction(paid, total) if paid and paid < total else Fraction(1)
+        self.discounted = paid is not None and paid < total
+        rate = Fraction(paid or 0, total) if self.discounted else Fraction(1)
         before = 0
         for one in priced:
             after = before + (one.amount or 0)
@@ -129,33 +159,38 @@ class _Bill:
         sku, amount = line["sku"], line.get("amount_minor")
         sold = self.find(sku, line["category"])
         pieces = None if quantity is None else Fraction(str(quantity))
-        unsold = max(Fraction(0), sold.pieces - sold.returned)
-        if pieces is not None and sold.pieces and pieces > unsold:
-            raise RefundExceedsLine(sku=sku, left=f"{float(unsold):g} ×", wanted=f"{quantity:g} ×")
-        if amount is None:
-            if sold.amount is None:
-                raise LineWithoutAmount(sku=sku)
-            amount = sold.price(pieces)
-            if pieces is None:
-                pieces, quantity = unsold, _number(unsold)
+        unreturned = sold.unreturned()
+        if pieces is not None and sold.pieces and pieces > unreturned:
+            raise RefundExceedsLine(sku=sku, left=_times(unreturned), wanted=_times(pieces))
+        if amount is None and sold.amount is None:
+            raise LineWithoutAmount(sku=sku)
+        # A line that costs nothing goes back as one of which no money is told: with all that is left of it.
+        rest = pieces is None and (amount is None or (amount == 0 and not sold.paid))
+        amount = sold.price(pieces) if amount is None else amount
+        if rest:
+            pieces, quantity = unreturned, _number(unreturned)
         left = sold.left()
-        if left is not None and (amount > left or (amount == 0 and left == 0 and sold.paid)):
-            raise RefundExceedsLine(sku=sku, left=self._shown(left), wanted=self._shown(amount or sold.paid))
-        told = {name: value for name, value in line.items() if name != "quantity"}
-        known = {} if quantity is None else {"quantity": quantity}
-        if sold.paid != (sold.amount or 0):
-            known["gross_minor"] = sold.gross(sold.refunded + amount) - sold.gross(sold.refunded)
-        sold.refunded += amount
-        sold.returned += pieces or 0
-        return {**told, "category": sold.category, **known, "amount_minor": amount}
+        if left is not None and amount > left:
+            raise RefundExceedsLine(sku=sku, left=self._shown(left), wanted=self._shown(amount))
+        if amount == 0 and not left and not sold.has_left():
+            if sold.pieces and not sold.paid:
+                raise RefundExceedsLine(sku=sku, left=_times(unreturned), wanted=_times(sold.pieces))
+            raise RefundExceedsLine(sku=sku, left=self._shown(0), wanted=self._shown(sold.paid))
+        sold.count(amount, pieces)
+        taken = {name: value for name, value in line.items() if name != "quantity"}
+        known: dict[str, float] = {} if quantity is None else {"quantity": quantity}
+        if self.discounted and sold.amount:
+            known["gross_minor"] = goods = max(0, sold.gross() - sold.gone)
+            sold.gone += goods
+        return {**taken, "category": sold.category, **known, "amount_minor": amount}
 
     def give_back(self, line: Mapping[str, Any]) -> None:
         """Count a line that was refunded earlier."""
         if same := self.sold.get(_text(line, "sku")):
             category = _text(line, "category")
             sold = next((one for one in same if one.category == category), same[0])
-            sold.refunded += int(line.get("amount_minor") or 0)
-            sold.returned += _pieces(line)
+            sold.count(int(line.get("amount_minor") or 0), _pieces(line))
+            sold.gone += int(line.get("gross_minor") or 0)
 
     def _shown(self, minor: int) -> str:
         return f"{money.to_decimal_string(minor, self.currency)} {self.currency}"
@@ -195,6 +230,10 @@ def hold_to_bill(
 
 def _pieces(line: Mapping[str, Any]) -> Fraction:
     return Fraction(str(line.get("quantity") or 0))
+
+
+def _times(pieces: Fraction) -> str:
+    return f"{float(pieces):g} ×"
 
 
 def _number(pieces: Fraction) -> float | int:

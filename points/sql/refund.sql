@@ -9,10 +9,15 @@
 -- Of a rule's basis in an event, how much a refund of this amount or these items takes. A refund without items counts in
 -- proportion, so line items are measured in their share times the amount: whole numbers, whose sums are exact. Of a bill
 -- with a discount on the whole, refunded lines also tell what they were before it (gross_minor), as its own lines do.
+-- Of such a bill they count as goods for every basis: where points or a coupon paid nearly all, money tells nothing.
 CREATE OR REPLACE FUNCTION points_refund_share(
     basis text, wanted text[], event_items jsonb, event_amount bigint, refund_amount bigint, refund_items jsonb,
     OUT total numeric, OUT taken numeric
 ) LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    goods numeric;
+    goods_back numeric;
+    money_for_goods numeric;
 BEGIN
     total := event_amount; taken := refund_amount;
     IF basis = 'items' THEN
@@ -27,8 +32,42 @@ BEGIN
         END IF;
         taken := coalesce(taken * greatest(event_amount, 1), total * refund_amount);
         total := total * greatest(event_amount, 1);
+    ELSE
+        SELECT sum((item ->> 'amount_minor')::bigint) INTO goods FROM jsonb_array_elements(event_items) AS item;
+        IF goods > event_amount THEN
+            SELECT coalesce(sum((item ->> 'gross_minor')::bigint), 0), coalesce(sum((item ->> 'amount_minor')::bigint), 0)
+            INTO goods_back, money_for_goods
+            FROM jsonb_array_elements(refund_items) AS item WHERE item ? 'gross_minor';
+            taken := goods_back * greatest(event_amount, 1) + goods * (refund_amount - money_for_goods);
+            total := goods * greatest(event_amount, 1);
+        END IF;
     END IF;
 END $$;
+
+-- Whether nothing is left of an event: all its money is back, and unless some of it went back as money alone, all goods
+-- are too, with every piece of what cost nothing.
+CREATE OR REPLACE FUNCTION points_is_refunded(of_member bigint, of_event bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT o.amount_minor IS NULL OR (sum(f.amount_minor) >= o.amount_minor AND (
+            bool_or(f.items IS NULL) OR (sum(s.taken) >= max(s.total) AND NOT EXISTS (
+                SELECT FROM (
+                    SELECT coalesce(item ->> 'sku', '') AS sku, coalesce(item ->> 'category', '') AS category,
+                        sum((item ->> 'quantity')::numeric) AS pieces
+                    FROM jsonb_array_elements(o.items) AS item GROUP BY 1, 2
+                    HAVING sum(coalesce((item ->> 'amount_minor')::bigint, o.amount_minor)) = 0
+                ) free
+                WHERE free.pieces > (
+                    SELECT coalesce(sum((item ->> 'quantity')::numeric), 0)
+                    FROM points_event g CROSS JOIN LATERAL jsonb_array_elements(g.items) AS item
+                    WHERE g.member_id = of_member AND g.refund_of = of_event
+                        AND coalesce(item ->> 'sku', '') = free.sku AND coalesce(item ->> 'category', '') = free.category)))))
+        FROM points_event o
+        JOIN points_event f ON f.member_id = of_member AND f.refund_of = of_event
+        CROSS JOIN LATERAL points_refund_share('net', '{}', o.items, o.amount_minor, f.amount_minor, f.items) s
+        WHERE o.member_id = of_member AND o.id = of_event
+        GROUP BY o.amount_minor, o.items
+    ), false)
+$$;
 
 CREATE OR REPLACE FUNCTION points_refund(
     of_member bigint, of_event bigint, amount bigint, refund_items jsonb, of_source text, of_reference text,
@@ -42,6 +81,7 @@ DECLARE
     new_id bigint;
     before bigint;
     full_refund boolean;
+    by_rest boolean;
     award record;
     share_now numeric;
     share_total numeric;
@@ -78,31 +118,31 @@ BEGIN
     ELSIF of_reason NOT IN ('return', 'chargeback') THEN
         result.code := 'unknown_reason'; RETURN result;
     END IF;
-    SELECT coalesce(sum(e.amount_minor), 0)::bigint, count(*) > 0 AND original.amount_minor IS NULL INTO before, full_refund
+    SELECT coalesce(sum(e.amount_minor), 0)::bigint INTO before
     FROM points_event e WHERE e.member_id = of_member AND e.refund_of = of_event;
     result.refunded_before := before;
+    result.amount_minor := original.amount_minor;
+    by_rest := refund_items IS NULL AND amount IS NULL;
     IF refund_items IS NOT NULL AND amount IS NULL THEN
         SELECT sum((item ->> 'amount_minor')::bigint)::bigint INTO amount FROM jsonb_array_elements(refund_items) AS item;
     END IF;
-    IF original.amount_minor IS NULL THEN
-        IF full_refund THEN
-            result.code := 'already_refunded'; RETURN result;
-        ELSIF amount IS NOT NULL THEN
+    IF points_is_refunded(of_member, of_event) THEN
+        result.code := 'already_refunded'; RETURN result;
+    ELSIF original.amount_minor IS NULL THEN
+        IF amount IS NOT NULL THEN
             result.code := 'event_without_amount'; RETURN result;
         END IF;
     ELSE
         amount := coalesce(amount, original.amount_minor - before);
-        result.amount_minor := original.amount_minor;
-        IF before >= original.amount_minor AND (original.amount_minor > 0 OR EXISTS (
-            SELECT FROM points_event e WHERE e.member_id = of_member AND e.refund_of = of_event)) THEN
-            result.code := 'already_refunded'; RETURN result;
-        ELSIF amount < 0 OR (amount = 0 AND original.amount_minor > 0) THEN
+        -- Without money goods come back, at least a piece, or the rest of them.
+        IF amount < 0 OR (amount = 0 AND original.amount_minor > 0 AND NOT by_rest AND NOT EXISTS (
+            SELECT FROM jsonb_array_elements(refund_items) AS item
+            WHERE (item ->> 'gross_minor')::bigint > 0 OR (item ->> 'quantity')::numeric > 0)) THEN
             result.code := 'amount_not_positive'; RETURN result;
         ELSIF before + amount > original.amount_minor THEN
             result.code := 'refund_exceeds_event'; RETURN result;
         END IF;
     END IF;
-    full_refund := original.amount_minor IS NULL OR before + amount = original.amount_minor;
 
     new_id := nextval(pg_get_serial_sequence('points_event', 'id'));
     IF points_claim(of_source, 'refund', of_reference, of_member, of_digest, new_id) IS DISTINCT FROM new_id THEN
@@ -116,13 +156,21 @@ BEGIN
             refund_items, of_source, of_reference, of_event, original.tier,
             CASE WHEN of_reason = 'return' THEN '{}' ELSE jsonb_build_object('reason', of_reason) END);
 
+    full_refund := points_is_refunded(of_member, of_event);
+
     -- First what was spent on the purchase goes back to its lots, so that the clawback can find it there.
+    SELECT max(s.total), sum(s.taken) INTO share_total, share_now
+    FROM points_event f
+    CROSS JOIN LATERAL points_refund_share(
+        'net', '{}', original.items, original.amount_minor, f.amount_minor, f.items) s
+    WHERE f.member_id = of_member AND f.refund_of = of_event;
     FOR award IN
         SELECT e.* FROM points_entry e
         WHERE e.member_id = of_member AND e.event_id = of_event AND e.kind = 'redemption' ORDER BY e.seq
     LOOP
         target := CASE WHEN full_refund THEN award.points
-                       ELSE div(award.points * (before + amount)::numeric, nullif(original.amount_minor, 0)) END;
+                       WHEN share_total > 0 THEN div(award.points * least(share_now, share_total), share_total)
+                       ELSE 0 END;
         -- By refunds, that is: what a cancellation gave back names no event.
         SELECT coalesce(sum(e.points), 0)::bigint INTO moved FROM points_entry e
         WHERE e.member_id = of_member AND e.corrects = award.id AND e.kind = 'restoration' AND e.event_id IS NOT NULL;

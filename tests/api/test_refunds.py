@@ -8,9 +8,9 @@ import time_machine
 
 from members.models import Member
 from points import reports
-from points.models import Balance, Event
+from points.models import Balance, EarningRule, Event, PointType
 from rewards.models import Coupon, CouponEvent
-from tests.api.conftest import NOON, Answer, Caller, purchase
+from tests.api.conftest import LONG_AGO, NOON, Answer, Caller, purchase
 from tests.members.factories import MemberFactory
 from tests.points.factories import fingerprint
 from tests.rewards.factories import printed_coupon
@@ -333,3 +333,136 @@ def test_of_a_line_no_more_pieces_go_back_than_were_sold_refund_by_refund(till: 
 
     assert (answer.status, answer.body["code"], answer.body["left"]) == (422, "refund_exceeds_line", "1 ×")
     assert fingerprint() == before
+
+
+# ---- bills of which points, coupons or nothing paid nearly all ----
+
+GOODS = [
+    {"sku": "tea", "category": "drinks", "quantity": 1, "money": yuan("40.00")},
+    {"sku": "mug", "category": "wares", "quantity": 1, "money": yuan("60.00")},
+    {"sku": "gift", "category": "wares", "quantity": 1, "money": yuan("0.00")},
+]
+
+
+def buy_goods(till: Caller, member: Member, paid: str, points: int, **more: Any) -> None:
+    """Buy the goods for some money and some points; the fixture's member keeps the other points."""
+    bought = purchase(member, "bill", paid, items=GOODS, gross=yuan("100.00"), **more)
+    assert till.post("events/", bought).status == 201
+    if points:
+        held = till.post("holds/", {"reference": "h", "member": member.number, "points": points}).body
+        captured = till.post(f"holds/{held['id']}/capture/", {"reference": "c", "points": points, "event": "bill"})
+        assert captured.status == 201, captured.text
+
+
+def moved(answer: Answer, kind: str = "restoration") -> int:
+    assert answer.status == 201, answer.text
+    return sum(one["points"] for one in answer.body["entries"] if (one["kind"], one["type"]) == (kind, "points"))
+
+
+@pytest.mark.parametrize(("paid", "points"), [("0.00", 100), ("0.01", 99)])
+@pytest.mark.parametrize("order", [["tea", "gift", "mug"], ["mug", "tea", "gift"], ["gift", "mug", "tea"]])
+def test_points_that_paid_a_bill_come_back_by_the_share_of_the_goods(
+    till: Caller, rich: Member, paid: str, points: int, order: list[str]
+) -> None:
+    buy_goods(till, rich, paid, points)
+    due = {"tea": points * 40 // 100, "mug": points * 60 // 100, "gift": 0}
+
+    given_back = {sku: moved(back(till, f"r-{sku}", items=[{"sku": sku}])) for sku in order}
+
+    first = next(sku for sku in order if sku != "gift")
+    assert (given_back[first], given_back["gift"]) == (due[first], 0)
+    assert sum(given_back.values()) == points
+    again = [back(till, "r-again"), back(till, "r-gift-again", items=[{"sku": "gift"}])]
+    assert [(one.status, one.body["code"]) for one in again] == [
+        (422, "already_refunded"),
+        (422, "refund_exceeds_line"),
+    ]
+    assert available(rich) == 1_000
+    assert not reports.check_books()
+
+
+def test_a_line_of_a_bill_without_money_may_say_that_it_cost_none(till: Caller, rich: Member) -> None:
+    buy_goods(till, rich, "0.00", 100)
+
+    tea = back(till, "r-tea", items=[{"sku": "tea", "money": yuan("0.00")}])
+    again = back(till, "r-tea", items=[{"sku": "tea", "money": yuan("0.00")}])
+    twice = back(till, "r-twice", items=[{"sku": "tea", "money": yuan("0.00")}])
+    rest = back(till, "r-rest")
+
+    assert (moved(tea), moved(rest)) == (40, 60)
+    assert (again.status, again.body) == (200, tea.body)
+    assert (twice.status, twice.body["code"], twice.body["left"]) == (422, "refund_exceeds_line", "0 ×")
+
+
+def test_all_that_is_left_goes_back_though_no_money_is(till: Caller, rich: Member) -> None:
+    buy_goods(till, rich, "0.01", 99)
+
+    mug = back(till, "r-mug", items=[{"sku": "mug"}])
+    nothing = back(till, "r-nothing", money=yuan("0.00"))
+    rest = back(till, "r-rest")
+
+    assert (moved(mug), moved(rest)) == (59, 40)
+    assert (nothing.status, nothing.body["code"]) == (422, "amount_not_positive")
+
+
+def test_points_are_captured_for_a_bill_until_its_goods_are_back(till: Caller, rich: Member) -> None:
+    buy_goods(till, rich, "0.01", 50)
+    held = till.post("holds/", {"reference": "h-2", "member": rich.number, "points": 49}).body
+
+    mug = back(till, "r-mug", items=[{"sku": "mug"}])
+    captured = till.post(f"holds/{held['id']}/capture/", {"reference": "c-2", "event": "bill"})
+    tea = back(till, "r-tea", items=[{"sku": "tea"}, {"sku": "gift"}])
+
+    assert (moved(mug), captured.status, moved(tea)) == (30, 201, 69)
+    assert available(rich) == 1_000
+
+
+def test_a_gift_goes_back_alone_and_once(till: Caller, rich: Member) -> None:
+    buy_goods(till, rich, "100.00", 10)
+
+    gift = back(till, "r-gift", items=[{"sku": "gift"}])
+    twice = back(till, "r-twice", items=[{"sku": "gift", "quantity": 1}])
+    goods = [back(till, f"r-{sku}", items=[{"sku": sku}]) for sku in ("tea", "mug")]
+
+    assert gift.body["entries"] == []
+    assert (twice.status, twice.body["code"], twice.body["left"]) == (422, "refund_exceeds_line", "0 ×")
+    assert [(moved(one), moved(one, "clawback")) for one in goods] == [(4, 40), (6, 60)]
+    assert back(till, "r-late").body["code"] == "already_refunded"
+
+
+@pytest.mark.parametrize(("paid", "earned"), [("0.00", [40, 60]), ("0.01", [40, 60]), ("100.00", [80, 120])])
+def test_a_coupon_that_paid_comes_back_when_all_goods_are_back(
+    till: Caller, rich: Member, paid: str, earned: list[int]
+) -> None:
+    coupon = printed_coupon(value_minor=10_000)
+    used = till.post(f"coupons/{coupon.code}/redeem/", {"reference": "u", "money": yuan("100.00")})
+    assert used.status == 201, used.text
+    EarningRule.objects.create(
+        code="items",
+        name_en="One yuan of goods gives one point",
+        status="active",
+        valid_from=LONG_AGO,
+        event_types=["purchase"],
+        point_type=PointType.objects.get(code="points"),
+        points=1,
+        per_minor=100,
+        amount_basis="items",
+        is_base=False,
+    )
+    before = available(rich)
+    buy_goods(till, rich, paid, 0, coupons=["u"])
+
+    goods = [back(till, f"r-{sku}", items=[{"sku": sku}]) for sku in ("tea", "mug")]
+    gift = back(till, "r-gift", items=[{"sku": "gift"}])
+
+    assert [moved(one, "clawback") for one in goods] == earned
+    assert [one.body["coupons"] for one in goods] == [[], []]
+    assert (gift.body["entries"], gift.body["coupons"], states(coupon)) == ([], ["u"], ["rolled_back"])
+    assert available(rich) == before
+
+
+def test_a_bill_without_money_is_refunded_as_a_whole_as_before(till: Caller, rich: Member) -> None:
+    buy_goods(till, rich, "0.00", 100)
+
+    assert moved(back(till, "r-1", money=yuan("0.00"))) == 100
+    assert back(till, "r-2", items=[{"sku": "tea"}]).body["code"] == "already_refunded"

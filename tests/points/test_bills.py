@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from points import reports
-from points.actions import refunding
+from points.actions import refunding, spending
 from points.api import bills
-from points.models import Event
+from points.models import Entry, Event
 
 from .factories import (
     AT,
@@ -23,6 +23,7 @@ from .factories import (
     balance,
     buy,
     examples,
+    give,
     multiplier,
     new_member,
     new_reference,
@@ -49,6 +50,13 @@ def bring_back(bought: Event, sku: str, quantity: int | None = None, money: int 
         event=bought, items=[known], reference=reference, source=SOURCE, occurred_at=AT, actor=TESTER, at=AT
     )
     return known
+
+
+def restored(bought: Event) -> int:
+    """How many points that were spent on a purchase its refunds gave back."""
+    refunds = Event.objects.filter(member_id=bought.member_id, refund_of=bought.pk).values("pk")
+    given_back = Entry.objects.filter(member_id=bought.member_id, kind="restoration", event_id__in=refunds)
+    return sum(given_back.values_list("points", flat=True))
 
 
 @pytest.mark.parametrize("order", [["tea", "car"], ["car", "tea"]])
@@ -144,4 +152,57 @@ def test_all_lines_in_any_pieces_and_order_end_at_the_books_of_the_whole(data: s
         assert ends[0] == ends[1] == ends[2]
         if len(taken) == len(pieces):
             assert ends[0] == (paid, {})
+        transaction.set_rollback(True)
+
+
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_points_that_paid_for_goods_come_back_with_the_goods_whatever_money_did(data: st.DataObject) -> None:
+    """Any money from nothing to all, and points for the rest: points come back in the share of the goods."""
+    lines: list[dict[str, Any]] = [
+        {
+            "sku": f"line-{number}",
+            "category": data.draw(st.sampled_from(["FOOD", "TOYS"])),
+            "quantity": data.draw(st.integers(1, 3)),
+            "amount_minor": data.draw(st.integers(0, 3_000)),
+        }
+        for number in range(data.draw(st.integers(1, 4)))
+    ]
+    lines[0]["amount_minor"] += 1
+    total = sum(line["amount_minor"] for line in lines)
+    paid = data.draw(st.just(0) | st.integers(0, min(3, total)) | st.integers(0, total), label="paid")
+    points = max(1, total - paid)
+    pieces = data.draw(st.permutations([line["sku"] for line in lines for _ in range(line["quantity"])]))
+    PointTypeFactory.create()  # stays, because its id is remembered
+    with transaction.atomic():
+        RuleFactory.create(code="base", per_minor=7)
+        RuleFactory.create(code="food", categories=["FOOD"], amount_basis="items", per_minor=3)
+        who = new_member()
+        give(who, points)
+        bought = buy(who, 0, amount_minor=paid, items=lines)
+        common: dict[str, Any] = {"source": SOURCE, "actor": TESTER, "at": AT}
+        reference = new_reference("spend")
+        spending.spend(member=who, points=points, reference=reference, event_id=bought.pk, **common)
+
+        for order in (pieces, pieces[::-1]):
+            point = transaction.savepoint_create()
+            gone = dict.fromkeys(pieces, 0)
+            left = list(order)
+            while left:
+                sku, told = left[0], 1
+                if data.draw(st.booleans(), label="all that is left of the line"):
+                    told = left.count(sku)
+                    bring_back(bought, sku)
+                    left = [one for one in left if one != sku]
+                else:
+                    bring_back(bought, sku, quantity=1)
+                    left.pop(0)
+                gone[sku] += told
+                goods = sum(line["amount_minor"] * gone[line["sku"]] // line["quantity"] for line in lines)
+                assert restored(bought) == points * goods // total
+                assert refunding.is_refunded(event=bought) == (not left)
+            assert accounts(who) == {"issued": points, "available": points}
+            with pytest.raises(refunding.AlreadyRefunded):
+                refunding.refund(event=bought, reference=new_reference("back"), occurred_at=AT, **common)
+            transaction.savepoint_rollback(point)
         transaction.set_rollback(True)

@@ -493,6 +493,33 @@ def test_a_bonus_goes_with_the_base_points_of_its_own_kind(member: Member) -> No
     assert (balance(member).available, balance(member, "growth").available) == (120, 180)
 
 
+def test_of_a_bill_that_money_did_not_pay_goods_are_measured_and_a_line_takes_some(member: Member) -> None:
+    free = {"sku": "3", "category": "", "quantity": 2, "amount_minor": 0}
+    give(member, 89)
+    bought = buy(member, "0.01", items=[*BASKET, free])
+    spend(member, 89, event_id=bought.pk)
+
+    def line(sku: str, amount: int, **takes: int) -> dict[str, Any]:
+        return {
+            "items": [
+                {"sku": sku, "category": {"1": "FOOD", "2": "TOYS"}.get(sku, ""), "amount_minor": amount, **takes}
+            ]
+        }
+
+    for nothing in (line("1", 0), line("1", 0, gross_minor=0), line("3", 0, quantity=0)):
+        with nothing_changes(), pytest.raises(RefundAmountInvalid):
+            refund(bought, **nothing)
+    left = []
+    for part in (line("2", 1, gross_minor=3_000), line("3", 0, quantity=1), line("1", 0, gross_minor=6_000)):
+        refund(bought, **part)
+        left.append((balance(member).available, refunding.is_refunded(event=bought)))
+    assert left == [(29, False), (29, False), (89, False)]
+    refund(bought, **line("3", 0, quantity=1))
+    assert refunding.is_returned(event=bought)
+    with nothing_changes(), pytest.raises(AlreadyRefunded):
+        refund(bought)
+
+
 # ---- any split, in any order ----
 
 
