@@ -13,7 +13,7 @@ from django.db import connection
 from config.lib.sql import read
 from members.models import Member
 from points.calendar import end_of, start_of
-from points.models import Entry, PointType, ReferralCondition, ReferralProgramme
+from points.models import Account, Entry, EntryKind, PointType, ReferralCondition, ReferralProgramme
 
 SQL = Path(__file__).parent / "sql"
 
@@ -109,11 +109,18 @@ class EntryLot:
 
 
 def entry_lots(entries: Sequence[Entry]) -> dict[int, list[EntryLot]]:
-    """The lots of each entry: those it opened, drew from or gave back to; two statements however many entries."""
+    """The lots of each entry: those it opened, drew from or gave back to; one statement however many entries.
+
+    A capture drew none itself: what it spent came from the lots of its hold, less what was released.
+    """
     lots: dict[int, list[EntryLot]] = {entry.pk: [] for entry in entries}
     if not entries:
         return lots
     members, ids = [entry.member_id for entry in entries], [entry.pk for entry in entries]
+    drawers = [
+        entry.corrects if (entry.kind, entry.from_account) == (EntryKind.REDEMPTION, Account.HELD) else entry.pk
+        for entry in entries
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -121,13 +128,22 @@ def entry_lots(entries: Sequence[Entry]) -> dict[int, list[EntryLot]]:
             FROM unnest(%(members)s::bigint[], %(ids)s::bigint[]) AS w (member_id, entry_id)
             JOIN points_lot l ON l.member_id = w.member_id AND l.entry_id = w.entry_id
             UNION ALL
-            SELECT w.entry_id, l.id, d.points, ((l.expires_at AT TIME ZONE %(zone)s) - interval '1 microsecond')::date
-            FROM unnest(%(members)s::bigint[], %(ids)s::bigint[]) AS w (member_id, entry_id)
-            JOIN points_draw d ON d.member_id = w.member_id AND d.entry_id = w.entry_id
+            SELECT w.entry_id, l.id, d.points - released.points,
+                ((l.expires_at AT TIME ZONE %(zone)s) - interval '1 microsecond')::date
+            FROM unnest(%(members)s::bigint[], %(ids)s::bigint[], %(drawers)s::bigint[])
+                AS w (member_id, entry_id, drawer_id)
+            JOIN points_draw d ON d.member_id = w.member_id AND d.entry_id = w.drawer_id
             JOIN points_lot l ON l.member_id = d.member_id AND l.id = d.lot_id
+            CROSS JOIN LATERAL (
+                SELECT coalesce(sum(back.points), 0)::bigint AS points
+                FROM points_entry e JOIN points_draw back ON back.member_id = e.member_id AND back.entry_id = e.id
+                WHERE w.drawer_id <> w.entry_id AND e.member_id = w.member_id AND e.corrects = w.drawer_id
+                    AND e.kind = 'release' AND back.lot_id = d.lot_id
+            ) released
+            WHERE d.points > released.points
             ORDER BY 1, 4 NULLS LAST, 2
             """,
-            {"members": members, "ids": ids, "zone": settings.TIME_ZONE},
+            {"members": members, "ids": ids, "drawers": drawers, "zone": settings.TIME_ZONE},
         )
         for entry_id, lot, points, expires_on in cursor.fetchall():
             lots[entry_id].append(EntryLot(lot, points, expires_on))

@@ -96,6 +96,8 @@ def test_entries_tell_the_whole_story_newest_first(till: Caller, rich: Member) -
     assert accrual["lots"] == [{"lot": accrual["lots"][0]["lot"], "points": 1000, "expires_on": None}]
     assert hold["lots"] == [{"lot": accrual["lots"][0]["lot"], "points": 100, "expires_on": None}]
     assert (hold["event"], hold["rule"]) == (None, None)
+    # A capture spends the lots that its hold drew, as far as they are not released.
+    assert page["results"][1]["lots"] == [{"lot": accrual["lots"][0]["lot"], "points": 60, "expires_on": None}]
 
 
 def test_entries_are_filtered_and_paged_both_ways(till: Caller, alice: Member) -> None:
