@@ -20,6 +20,12 @@ def _refuse(
     )
 
 
+def refuse_if(law: str, condition: str, text: str) -> str:
+    """Write the statement that refuses, named like a constraint so that the error carries the law's name."""
+    raised = f"RAISE EXCEPTION '{law}: {text}' USING ERRCODE = 'restrict_violation', CONSTRAINT = '{law}';"
+    return f"IF {condition} THEN {raised} END IF;"
+
+
 def append_only() -> tuple[pgtrigger.Trigger, ...]:
     """Rows come from the ledger functions and stay as they are: no UPDATE, DELETE or TRUNCATE by anybody."""
     return (

@@ -15,7 +15,7 @@ from members.models import Member, MemberOwned
 from points.querysets import EntryQuerySet, HoldQuerySet, LotQuerySet
 
 from .journal import Event
-from .laws import append_only, function_only
+from .laws import append_only, function_only, refuse_if
 from .programme import EarningRule, PointType
 
 
@@ -339,6 +339,22 @@ class Hold(MemberOwned):
         )
         triggers = (
             *MemberOwned.Meta.triggers,
+            pgtrigger.Trigger(
+                name="closed_once",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                func=f"""
+                    IF TG_OP = 'INSERT' THEN
+                        {refuse_if("hold_begins", "NEW.status <> 'held' OR NEW.captured <> 0", "it is closed later")}
+                    ELSE
+                        {refuse_if("hold_closes_once", "OLD.status <> 'held'", "what is closed stays so")}
+                        {refuse_if("hold_closes_once", "NEW.status = 'held'", "nothing else changes")}
+                        {refuse_if("hold_captures", "(NEW.status = 'captured') <> (NEW.captured > 0)", "all or some")}
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.ReadOnly(name="keeps_hold", exclude=["captured", "status", "closed_at"]),
             pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
         )
 

@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from members.models import Member, MemberOwned
 from points.querysets import ReferralQuerySet
 
+from .laws import refuse_if
+
 
 class ReferralCondition(models.TextChoices):
     """What makes an invitation count."""
@@ -151,11 +153,6 @@ class ReferralStatus(models.TextChoices):
     REJECTED = "rejected", _("Rejected")
 
 
-def _refuse(law: str, condition: str, text: str) -> str:
-    raised = f"RAISE EXCEPTION '{law}: {text}' USING ERRCODE = 'restrict_violation', CONSTRAINT = '{law}';"
-    return f"IF {condition} THEN {raised} END IF;"
-
-
 class Referral(MemberOwned):
     """The one verdict on a friend a member invited: rewarded, over a limit, or held back until somebody has looked.
 
@@ -231,10 +228,10 @@ class Referral(MemberOwned):
                 operation=pgtrigger.Insert | pgtrigger.Update,
                 func=f"""
                     IF TG_OP = 'INSERT' THEN
-                        {_refuse("referral_begins", "NEW.status IN ('released', 'rejected')", "it is decided later")}
+                        {refuse_if("referral_begins", "NEW.status IN ('released', 'rejected')", "it is decided later")}
                     ELSE
-                        {_refuse("referral_decided_once", "OLD.status <> 'open'", "the verdict stands")}
-                        {_refuse("referral_decided_once", "NEW.status = 'open'", "nothing else changes")}
+                        {refuse_if("referral_decided_once", "OLD.status <> 'open'", "the verdict stands")}
+                        {refuse_if("referral_decided_once", "NEW.status = 'open'", "nothing else changes")}
                     END IF;
                     RETURN NEW;
                 """,

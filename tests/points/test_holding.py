@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from members.models import Member
 from points import batches, reports, tasks
@@ -317,3 +318,58 @@ def test_the_beat_releases_what_timed_out(member: Member) -> None:
     assert stale.status == HoldStatus.EXPIRED
     beat = settings.CELERY_BEAT_SCHEDULE["void_stale_holds"]
     assert beat["task"] == tasks.void_stale_holds.name
+
+
+# ---- round the back of Python ----
+
+
+def execute(statement: str, *values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "captured = 5",
+        "status = 'captured', captured = 0, closed_at = now()",
+        "status = 'voided', captured = 5, closed_at = now()",
+        "status = 'voided', points = 41, closed_at = now()",
+        "status = 'voided', entry_id = entry_id - 1, closed_at = now()",
+        "status = 'voided', reference = 'other', closed_at = now()",
+        "status = 'voided', expires_at = expires_at + interval '1 day', closed_at = now()",
+    ],
+)
+def test_an_open_hold_is_closed_and_nothing_else(member: Member, change: str) -> None:
+    hold(member, 40)
+
+    with nothing_changes(), pytest.raises(DatabaseError, match=r"hold_c|Cannot update"), transaction.atomic():
+        execute(f"UPDATE points_hold SET {change}")
+
+
+@pytest.mark.parametrize("close", [capture, void], ids=["capture", "void"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'held', closed_at = NULL, captured = 0",
+        "status = 'expired', captured = 0",
+        "captured = 1",
+        "closed_at = now()",
+    ],
+)
+def test_a_closed_hold_is_never_opened_or_rewritten(member: Member, close: Any, change: str) -> None:
+    close(hold(member, 40).hold)
+
+    with nothing_changes(), pytest.raises(IntegrityError, match="hold_closes_once"), transaction.atomic():
+        execute(f"UPDATE points_hold SET {change}")
+
+
+def test_no_hold_begins_closed(member: Member) -> None:
+    hold(member, 40)
+
+    with nothing_changes(), pytest.raises(IntegrityError, match="hold_begins"), transaction.atomic():
+        execute(
+            "INSERT INTO points_hold (member_id, point_type_id, entry_id, points, captured, status, closed_at, key,"
+            " source, reference, expires_at) SELECT member_id, point_type_id, entry_id, points, 40, 'captured', now(),"
+            " gen_random_uuid(), source, 'other', expires_at FROM points_hold"
+        )
