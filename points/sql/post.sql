@@ -123,6 +123,24 @@ BEGIN
     SELECT p.member_id, points_write_draws.entry_id, d.lot, d.amount FROM unnest(lots, amounts) AS d (lot, amount);
 END $$;
 
+-- How many points of a hold are neither captured nor released yet; null if the entry is no hold of this type.
+CREATE OR REPLACE FUNCTION points_left_held(of_member bigint, of_type bigint, hold bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT h.points - coalesce((
+        SELECT sum(c.points) FROM points_entry c
+        WHERE c.member_id = of_member AND c.corrects = hold AND c.from_account = 'held'), 0)::bigint
+    FROM points_entry h WHERE h.member_id = of_member AND h.id = hold AND h.kind = 'hold' AND h.point_type_id = of_type
+$$;
+
+-- Whether an open hold has points of a lot: they are not in what remains of it, and may yet come back to it.
+CREATE OR REPLACE FUNCTION points_draws_held(of_member bigint, lot bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM points_draw d
+        JOIN points_lot l ON l.member_id = d.member_id AND l.id = d.lot_id
+        JOIN points_balance b ON b.member_id = l.member_id AND b.point_type_id = l.point_type_id AND b.held > 0
+        WHERE d.member_id = of_member AND d.lot_id = lot AND NOT d.is_return
+            AND points_left_held(of_member, l.point_type_id, d.entry_id) > 0)
+$$;
+
 -- Gives points back to the lots that the corrected entry drew, latest-ending first, never more than it drew.
 CREATE OR REPLACE FUNCTION points_write_return(p points_posting, OUT entry_id bigint, OUT available_now bigint, OUT returnable bigint)
 LANGUAGE plpgsql AS $$
@@ -137,7 +155,8 @@ BEGIN
     -- Only what was spent is restored, what is held released, what has expired reinstated: anything else would be points
     -- out of nothing.
     IF NOT EXISTS (
-        SELECT FROM points_entry e WHERE e.member_id = p.member_id AND e.id = drawn_by
+        SELECT FROM points_entry e
+        WHERE e.member_id = p.member_id AND e.id = drawn_by AND e.point_type_id = p.point_type_id
             AND e.kind = CASE p.kind WHEN 'restoration' THEN 'redemption' WHEN 'release' THEN 'hold' ELSE 'expiry' END
     ) THEN
         returnable := 0;
@@ -178,13 +197,14 @@ BEGIN
     UPDATE points_lot l SET
         remaining = l.remaining + d.amount,
         -- A lot with nothing else in it may live on; what was not spent keeps its end.
-        expires_at = CASE WHEN p.kind = 'restoration' AND l.remaining > 0 THEN l.expires_at
+        expires_at = CASE WHEN p.kind = 'restoration' AND (l.remaining > 0 OR points_draws_held(l.member_id, l.id))
+                          THEN l.expires_at
                           WHEN l.expires_at IS NOT NULL THEN greatest(l.expires_at, p.expires_at) END
     FROM unnest(lots, amounts) AS d (lot, amount) WHERE l.member_id = p.member_id AND l.id = d.lot;
     INSERT INTO points_draw (member_id, entry_id, lot_id, points, is_return)
     SELECT p.member_id, points_write_return.entry_id, d.lot, d.amount, true FROM unnest(lots, amounts) AS d (lot, amount);
 
-    -- Returned points whose lot also holds others, and ends before the least end, move on to a lot of their own.
+    -- Returned points whose lot has others too, left or held, and ends before the least end, move on to a lot of their own.
     SELECT array_agg(l.id), array_agg(d.amount), sum(d.amount)::bigint INTO lots, amounts, given
     FROM unnest(lots, amounts) AS d (lot, amount)
     JOIN points_lot l ON l.member_id = p.member_id AND l.id = d.lot AND l.expires_at < p.expires_at;
@@ -199,13 +219,20 @@ BEGIN
     END IF;
 END $$;
 
--- Pays what a member owes out of what became available; `after` is the entry that made it available.
+-- Pays what a member owes out of what became available; `after` is the entry that made it available. What was held or
+-- pending may have ended meanwhile, and pays before the night takes it: whoever keeps nothing owes nothing.
 CREATE OR REPLACE FUNCTION points_settle(p points_posting, after bigint, OUT available_now bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     debt bigint;
     chosen record;
     written record;
+    lots bigint[];
+    amounts bigint[];
+    total bigint;
+    gained bigint;
+    ended record;
+    part bigint;
 BEGIN
     SELECT b.owed, b.available INTO debt, available_now
     FROM points_balance b WHERE b.member_id = p.member_id AND b.point_type_id = p.point_type_id;
@@ -213,16 +240,31 @@ BEGIN
         RETURN;
     END IF;
     chosen := points_choose_lots(p.member_id, p.point_type_id, p.recorded_at, debt);
-    IF chosen.total = 0 THEN
+    lots := chosen.lots; amounts := chosen.amounts; total := chosen.total;
+    IF p.kind IN ('release', 'maturity') AND total < debt THEN
+        SELECT least(debt, e.points) INTO gained FROM points_entry e WHERE e.member_id = p.member_id AND e.id = after;
+        FOR ended IN
+            SELECT l.id, l.remaining FROM points_lot l
+            WHERE l.member_id = p.member_id AND l.point_type_id = p.point_type_id AND l.is_open
+                AND NOT l.is_pending AND l.expires_at <= p.recorded_at
+            ORDER BY l.expires_at DESC, l.id DESC
+        LOOP
+            EXIT WHEN total >= gained;
+            part := least(ended.remaining, gained - total);
+            lots := lots || ended.id; amounts := amounts || part; total := total + part;
+        END LOOP;
+    END IF;
+    IF total = 0 THEN
         RETURN;
     END IF;
     p.kind := 'settlement'; p.from_account := 'available'; p.to_account := 'owed';
     p.line := after; p.corrects := NULL; p.rule_id := NULL;
-    written := points_write_draws(p, chosen.lots, chosen.amounts, chosen.total);
+    written := points_write_draws(p, lots, amounts, total);
     available_now := written.available_now;
 END $$;
 
--- Takes back points of a corrected accrual: what is still pending or left of its own lots, then other open lots, then debt.
+-- Takes back points of a corrected accrual: what is still pending or left of its own lots, then other open lots, then
+-- debt; the policy `clamp` makes a member owe no more than is held.
 CREATE OR REPLACE FUNCTION points_write_clawback(p points_posting, policy text, OUT entry_id bigint, OUT moved bigint, OUT available_now bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -265,7 +307,12 @@ BEGIN
         written := points_write_draws(p, lots, amounts, taken);
         entry_id := coalesce(entry_id, written.entry_id); moved := moved + taken;
     END IF;
-    IF wanted > 0 AND policy = 'owe' THEN
+    IF wanted > 0 AND policy <> 'owe' THEN
+        -- What is held is not lost: it is owed, and pays when it is released. Only the rest is forgiven.
+        SELECT least(wanted, greatest(0, b.held - b.owed)) INTO wanted
+        FROM points_balance b WHERE b.member_id = p.member_id AND b.point_type_id = p.point_type_id;
+    END IF;
+    IF wanted > 0 THEN
         p.from_account := 'owed'; p.line := first_line + 2;
         written := points_write_entry(p, wanted, '');
         entry_id := coalesce(entry_id, written.entry_id); moved := moved + wanted;
@@ -329,6 +376,14 @@ BEGIN
         result.code := 'points_not_redeemable'; RETURN result;
     END IF;
 
+    IF p.from_account = 'held' THEN
+        -- A hold gives its own points, not those of another.
+        result.points := coalesce(points_left_held(p.member_id, p.point_type_id, p.corrects), 0);
+        IF result.points < p.points THEN
+            result.code := 'insufficient_points'; RETURN result;
+        END IF;
+    END IF;
+
     IF p.from_account = 'issued' OR (p.kind = 'transfer' AND p.to_account = 'available') THEN
         written := points_write_entry(p, p.points, '');
         INSERT INTO points_lot (member_id, point_type_id, entry_id, points, remaining, is_pending, available_at, expires_at)
@@ -344,16 +399,10 @@ BEGIN
         END IF;
 
     ELSIF p.kind = 'redemption' AND p.from_account = 'held' THEN
-        IF owner.held < p.points THEN
-            result.code := 'insufficient_points'; result.points := owner.held; RETURN result;
-        END IF;
         written := points_write_entry(p, p.points, '');
         moved := p.points;
 
     ELSIF p.kind IN ('release', 'restoration', 'reinstatement') THEN
-        IF p.kind = 'release' AND owner.held < p.points THEN
-            result.code := 'insufficient_points'; result.points := owner.held; RETURN result;
-        END IF;
         written := points_write_return(p);
         IF written.entry_id IS NULL THEN
             result.code := 'nothing_to_return'; result.points := written.returnable; RETURN result;

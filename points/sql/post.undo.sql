@@ -1,3 +1,4 @@
+DROP FUNCTION IF EXISTS points_draws_held(bigint, bigint), points_left_held(bigint, bigint, bigint);
 DROP FUNCTION points_post(points_posting[], boolean), points_post_held(points_posting[], boolean), points_lock(bigint[]), points_post_sweeps(points_posting[]),
     points_post_accruals(points_posting[]), points_post_one(points_posting, int),
     points_write_clawback(points_posting, text), points_settle(points_posting, bigint), points_write_return(points_posting),

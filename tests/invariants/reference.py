@@ -105,6 +105,7 @@ class Book:
     def __init__(self, *, clamps: bool = False) -> None:
         self.clamps = clamps
         self.lots: list[Lot] = []
+        self.holds: list[Hold] = []
         self.held = self.owed = self.redeemed = self.expired = self.issued = 0
         self.swept: set[tuple[str, date]] = set()
         self._places = count()
@@ -170,7 +171,8 @@ class Book:
     def hold(self, points: int, at: datetime, deadline: datetime) -> Hold:
         taking = self._take(points, at)
         self.held += points
-        return Hold(points, taking, deadline)
+        self.holds.append(Hold(points, taking, deadline))
+        return self.holds[-1]
 
     def capture(self, hold: Hold, points: int, at: datetime, purchase: Purchase | None = None) -> None:
         if points > hold.points:
@@ -197,7 +199,7 @@ class Book:
     def _release(self, hold: Hold, points: int, at: datetime) -> None:
         self._give_back(hold.taking, points, None)
         self.held -= points
-        self._settle(at)
+        self._settle(at, gained=points)
 
     # ---- refunds ----
 
@@ -232,11 +234,11 @@ class Book:
             part = min(left, source.remaining)
             source.remaining -= part
             left -= part
-        if not self.clamps:
-            self.owed += left
-            left = 0
-        self.issued -= points - left
-        return points - left
+        owing = left if not self.clamps else min(left, max(0, self.held - self.owed))
+        self.owed += owing
+        taken = points - left + owing
+        self.issued -= taken
+        return taken
 
     # ---- the night ----
 
@@ -246,7 +248,7 @@ class Book:
             self.swept.add(("maturity", day))
             for lot in due:
                 lot.pending = False
-            self._settle(at)
+            self._settle(at, gained=sum(lot.remaining for lot in due))
 
     def expire(self, day: date, cutoff: datetime) -> None:
         due = [lot for lot in self.lots if not lot.pending and lot.remaining and lot.ends and lot.ends <= cutoff]
@@ -262,6 +264,9 @@ class Book:
     def _spendable(self, at: datetime) -> list[Lot]:
         open_lots = [lot for lot in self.lots if lot.remaining and not lot.pending and (not lot.ends or lot.ends > at)]
         return sorted(open_lots, key=Lot.order)
+
+    def _ended(self, at: datetime) -> list[Lot]:
+        return [lot for lot in self.lots if lot.remaining and not lot.pending and lot.ends and lot.ends <= at]
 
     def _take(self, points: int, at: datetime, *, at_most: bool = False) -> Taking:
         lots = self._spendable(at)
@@ -279,23 +284,30 @@ class Book:
     def _give_back(self, taking: Taking, points: int, least_end: datetime | None) -> int:
         """Return points to their lots, latest-ending first; how many of them must live longer than their lot.
 
-        An empty lot lives on for the points that return to it; one that holds others does not prolong those.
+        An empty lot lives on for the points that return to it; one that has others, left or held, does not prolong
+        those.
         """
         if points > taking.returnable:
             raise Refused("nothing_to_return")
         moving = 0
+        held = {lot for hold in self.holds if hold.open for lot, _points in hold.taking.draws}
         for lot, drawn in sorted(taking.draws, key=lambda draw: draw[0].order(), reverse=True):
             part = min(points, drawn - taking.returned[lot])
             if part:
                 taking.returned[lot] += part
                 points -= part
-                if lot.ends and least_end and lot.remaining and lot.ends < least_end:
+                if lot.ends and least_end and (lot.remaining or lot in held) and lot.ends < least_end:
                     moving += part
                 else:
                     lot.remaining += part
                     lot.ends = max(lot.ends, least_end) if lot.ends and least_end else lot.ends
         return moving
 
-    def _settle(self, at: datetime) -> None:
+    def _settle(self, at: datetime, *, gained: int = 0) -> None:
+        """Pay what is owed; what was just gained back pays also where it has ended."""
         paid = sum(points for _lot, points in self._take(self.owed, at, at_most=True).draws)
+        for lot in sorted(self._ended(at), key=Lot.order, reverse=True):
+            part = max(0, min(lot.remaining, self.owed - paid, gained - paid))
+            lot.remaining -= part
+            paid += part
         self.owed -= paid

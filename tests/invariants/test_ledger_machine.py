@@ -27,7 +27,7 @@ from members.models import Member
 from points import batches, reports
 from points.actions import adjusting, awarding, holding, refunding, spending
 from points.calendar import end_of, end_of_day, local_date
-from points.models import Entry, Event
+from points.models import ClawbackPolicy, Entry, Event, PointType
 from points.models import Hold as HoldRow
 from points.models import Lot as LotRow
 from tests.points.factories import (
@@ -142,9 +142,12 @@ class LedgerMachine(RuleBasedStateMachine):
         fixed = {"source": SOURCE, "reference": new_reference("m"), "actor": TESTER, "at": self.now, **given}
         return lambda: action(**fixed)
 
-    @initialize(hours=st.integers(0, 23))
-    def begin(self, hours: int) -> None:
+    @initialize(hours=st.integers(0, 23), clamps=st.booleans())
+    def begin(self, hours: int, clamps: bool) -> None:
         self.now += timedelta(hours=hours)
+        PointType.objects.update(clawback_policy=ClawbackPolicy.CLAMP if clamps else ClawbackPolicy.OWE)
+        for one in self.people:
+            one.book.clamps = clamps
 
     @rule(hours=st.integers(1, 60))
     def time_passes(self, hours: int) -> None:

@@ -10,7 +10,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from members.models import Member
 from points import batches, reports, tasks
-from points.actions import holding, spending
+from points.actions import holding, refunding, spending
 from points.actions.holding import Held, HoldClosed, HoldExceeded, HoldTooLong
 from points.actions.posting import (
     InsufficientPoints,
@@ -18,15 +18,19 @@ from points.actions.posting import (
     NothingToReturn,
     PointsNotRedeemable,
     PointsOutOfRange,
+    Posting,
     ReferenceConflict,
+    post,
 )
-from points.models import Entry, Hold, HoldStatus
+from points.models import ClawbackPolicy, Entry, Event, Hold, HoldStatus, PointType
 
 from .factories import (
     AT,
     SOURCE,
     TESTER,
+    RuleFactory,
     accounts,
+    buy,
     expiring_lot,
     give,
     growth,
@@ -320,6 +324,151 @@ def test_the_beat_releases_what_timed_out(member: Member) -> None:
     assert beat["task"] == tasks.void_stale_holds.name
 
 
+# ---- what is held is in no lot, and comes back ----
+
+
+def restore(member: Member, spent: spending.Posted, points: int) -> None:
+    spending.restore(
+        member=member,
+        entry_id=spent.entry_id,
+        points=points,
+        source=SOURCE,
+        reference=new_reference("back"),
+        actor=TESTER,
+        at=AT,
+    )
+
+
+def spend(member: Member, points: int) -> spending.Posted:
+    return spending.spend(
+        member=member, points=points, source=SOURCE, reference=new_reference("spend"), actor=TESTER, at=AT
+    )
+
+
+def refund(bought: Event, **given: Any) -> None:
+    refunding.refund(
+        **{
+            "event": bought,
+            "source": SOURCE,
+            "reference": new_reference("refund"),
+            "occurred_at": AT,
+            "actor": TESTER,
+            "at": AT,
+            **given,
+        }
+    )
+
+
+def test_redeeming_and_cancelling_one_point_does_not_prolong_those_that_are_held() -> None:
+    member = new_member()
+    expiring_lot(member, 1_000, date(2026, 3, 10))
+    held = hold(member, 999).hold
+
+    restore(member, spend(member, 1), 1)
+    void(held)
+
+    assert lots(member) == [(999, in_utc(local(2026, 3, 11))), (1, in_utc(local(2026, 4, 10)))]
+    night(date(2026, 3, 10))
+    assert accounts(member) == {"issued": 1_000, "available": 1, "expired": 999}
+    assert not reports.check_books()
+
+
+@pytest.mark.parametrize("close", [capture, void], ids=["capture", "void"])
+def test_a_lot_lives_on_for_what_comes_back_once_no_hold_has_points_of_it(close: Any) -> None:
+    member = new_member()
+    expiring_lot(member, 10, date(2026, 3, 10))
+    close(hold(member, 5).hold)
+    spent = spend(member, 5 if close is capture else 10)
+
+    restore(member, spent, 5)
+
+    assert lots(member) == [(5, in_utc(local(2026, 4, 10)))]
+    assert "transfer" not in [kind for kind, *_rest in history(member)]
+
+
+@pytest.mark.parametrize("first", ["refund", "night"])
+def test_whoever_kept_nothing_owes_nothing_whether_the_refund_or_the_night_comes_first(first: str) -> None:
+    member = new_member()
+    bought = expiring_lot(member, 100, date(2026, 3, 10))
+    hold(member, 100, expires_in=timedelta(hours=13))
+
+    if first == "refund":
+        refund(bought)
+        night(date(2026, 3, 10))
+    else:
+        night(date(2026, 3, 10))
+        refund(bought, at=AT + timedelta(days=1))
+
+    assert accounts(member) == ({} if first == "refund" else {"issued": 100, "expired": 100})
+    assert not reports.check_books()
+
+
+def test_points_that_end_while_they_are_pending_pay_what_is_owed_before_they_expire() -> None:
+    member = new_member()
+    RuleFactory.create(channels=["waits"], pending_days=2, expiry_policy="days", expiry_value=0)
+    RuleFactory.create(channels=["shop"])
+    buy(member, 100, channel="waits")
+    bought = buy(member, 50, channel="shop")
+    spend(member, 50)
+    refund(bought)
+
+    night(date(2026, 3, 10))
+    night(date(2026, 3, 11))
+
+    assert accounts(member) == {"issued": 100, "redeemed": 50, "expired": 50}
+    assert not reports.check_books()
+
+
+def test_a_release_pays_no_more_than_it_gives_of_what_has_ended() -> None:
+    member = new_member()
+    RuleFactory.create(channels=["shop"])
+    expiring_lot(member, 40, date(2026, 3, 10))
+    held = hold(member, 10).hold
+    bought = buy(member, 50, channel="shop")
+    spend(member, 80)
+    expiring_lot(member, 20, date(2026, 3, 10))
+    later = local(2026, 3, 11, 1)
+    refund(bought, at=later)
+    assert accounts(member) == {"issued": 60, "available": 20, "held": 10, "owed": 50, "redeemed": 80}
+
+    void(held, at=later)
+
+    assert accounts(member) == {"issued": 60, "available": 20, "owed": 40, "redeemed": 80}
+    assert not reports.check_books()
+
+
+def test_under_the_clamp_a_hold_shields_no_points_from_a_refund() -> None:
+    member = new_member()
+    RuleFactory.create()
+    PointType.objects.update(clawback_policy=ClawbackPolicy.CLAMP)
+    bought = buy(member, 100)
+    spend(member, 30)
+    held = hold(member, 70).hold
+
+    refund(bought)
+    assert accounts(member) == {"issued": 30, "held": 70, "owed": 70, "redeemed": 30}
+    void(held)
+
+    assert accounts(member) == {"issued": 30, "redeemed": 30}
+    assert not reports.check_books()
+
+
+def test_under_the_clamp_two_refunds_ask_for_what_is_held_once() -> None:
+    member = new_member()
+    RuleFactory.create()
+    PointType.objects.update(clawback_policy=ClawbackPolicy.CLAMP)
+    first, second = buy(member, 60), buy(member, 60)
+    spend(member, 50)
+    held = hold(member, 70).hold
+
+    refund(first)
+    refund(second)
+    assert accounts(member) == {"issued": 50, "held": 70, "owed": 70, "redeemed": 50}
+    void(held)
+
+    assert accounts(member) == {"issued": 50, "redeemed": 50}
+
+
 # ---- round the back of Python ----
 
 
@@ -373,3 +522,60 @@ def test_no_hold_begins_closed(member: Member) -> None:
             " source, reference, expires_at) SELECT member_id, point_type_id, entry_id, points, 40, 'captured', now(),"
             " gen_random_uuid(), source, 'other', expires_at FROM points_hold"
         )
+
+
+@pytest.mark.parametrize(("kind", "to_account"), [("redemption", "redeemed"), ("release", "available")])
+def test_a_hold_gives_its_own_points_and_not_those_of_another(member: Member, kind: str, to_account: str) -> None:
+    closed, partly, other = hold(member, 20).hold, hold(member, 20).hold, hold(member, 50).hold
+    capture(closed)
+
+    def take(points: int, corrects: int | None) -> None:
+        post(
+            Posting(
+                member_id=member.pk,
+                point_type_id=partly.point_type_id,
+                kind=kind,
+                from_account="held",
+                to_account=to_account,
+                points=points,
+                source=SOURCE,
+                reference=new_reference("take"),
+                corrects=corrects,
+                actor=TESTER,
+                occurred_at=AT,
+                recorded_at=AT,
+            )
+        )
+
+    take(15, partly.entry_id)
+    captured = Entry.objects.get(member=member, corrects=closed.entry_id).pk
+    for points, entry_id in [
+        (1, closed.entry_id),
+        (6, partly.entry_id),
+        (1, None),
+        (1, captured),
+        (51, other.entry_id),
+    ]:
+        with nothing_changes(), pytest.raises(InsufficientPoints):
+            take(points, entry_id)
+    take(5, partly.entry_id)
+    take(50, other.entry_id)
+    assert "held" not in accounts(member)
+
+
+# ---- which lots a capture spent ----
+
+
+def test_a_capture_names_the_lots_of_its_hold_as_far_as_it_was_captured(member: Member) -> None:
+    whole, part = hold(member, 10).hold, hold(member, 40).hold  # of the 30 that end in June, then 20 of the endless
+    capture(whole)
+    capture(part, 25)
+
+    entries = list(Entry.objects.filter(member=member, kind="redemption").order_by("seq"))
+    spent = reports.entry_lots(entries)
+
+    june = date(2026, 6, 30)
+    assert [[(lot.points, lot.expires_on) for lot in spent[entry.pk]] for entry in entries] == [
+        [(10, june)],
+        [(20, june), (5, None)],
+    ]
