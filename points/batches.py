@@ -92,8 +92,8 @@ def void_stale_holds(*, at: datetime, actor: Actor, progress: Progress | None = 
     return {"holds": voided, "failed": failed}
 
 
-def raise_tiers(*, actor: Actor) -> dict[str, int]:
-    """Lift members whose growth points reach a higher tier; nobody is lowered."""
+def raise_tiers(*, actor: Actor, at: datetime) -> dict[str, int]:
+    """Lift members whose growth points reach a higher tier, from `at` on; nobody is lowered."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -101,16 +101,21 @@ def raise_tiers(*, actor: Actor) -> dict[str, int]:
                 SELECT b.member_id, max(b.available) AS points FROM points_balance b
                 JOIN points_pointtype t ON t.id = b.point_type_id AND t.is_qualifying GROUP BY 1
             ), reached AS (
-                SELECT m.id, (
+                SELECT m.id, m.tier_id AS own_id, (
                     SELECT t.id FROM members_tier t WHERE t.is_active AND t.threshold <= g.points
                     ORDER BY t.rank DESC LIMIT 1) AS tier_id, own.rank
                 FROM growth g JOIN members_member m ON m.id = g.member_id AND m.status = 'active'
                 JOIN members_tier own ON own.id = m.tier_id
+            ), raised AS (
+                -- Whom somebody else put into another tier meanwhile is looked at again the next night.
+                UPDATE members_member m SET tier_id = r.tier_id
+                FROM reached r JOIN members_tier t ON t.id = r.tier_id
+                WHERE m.id = r.id AND m.tier_id = r.own_id AND t.rank > r.rank
+                RETURNING m.id, m.tier_id
             )
-            UPDATE members_member m SET tier_id = r.tier_id
-            FROM reached r JOIN members_tier t ON t.id = r.tier_id
-            WHERE m.id = r.id AND t.rank > r.rank
-            """
+            INSERT INTO members_tierchange (member_id, tier_id, since, actor) SELECT id, tier_id, %s, %s FROM raised
+            """,
+            [at, actor],
         )
         return {"members": cursor.rowcount}
 

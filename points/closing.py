@@ -56,7 +56,7 @@ def steps(
         ("void_stale_holds", lambda: batches.void_stale_holds(at=at, actor=ACTOR, progress=told("void_stale_holds"))),
         ("expire", lambda: batches.expire(business_date=business_date, at=at, progress=told("expire"))),
         ("referrals", lambda: referring.convert_referrals(actor=ACTOR, at=at)),
-        ("tiers", lambda: batches.raise_tiers(actor=ACTOR)),
+        ("tiers", lambda: batches.raise_tiers(actor=ACTOR, at=at)),
         ("roll_up", lambda: _roll_up(business_date)),
         ("check_books", lambda: _reconcile(business_date, at)),
     ]

@@ -12,7 +12,7 @@ from config.lib.actor import Actor
 from config.lib.errors import DomainError
 from members.actions import auditing, claiming, profiles
 from members.actions.profiles import DEVICE, Profile
-from members.models import Member, MemberKey, MemberKeyKind, MemberStatus, Tier, User
+from members.models import Member, MemberKey, MemberKeyKind, MemberStatus, Tier, TierChange, User
 
 #: By these somebody is known again. The first of each are kept: what he joined with is not pushed out by changes.
 _CONTACTS = ("phone", "email", "address")
@@ -77,9 +77,12 @@ def change_standing(*, member: Member, status: str, reason: str, actor: Actor, a
 
 @transaction.atomic
 def assign_tier(*, member: Member, tier: Tier, reason: str, actor: Actor, at: datetime) -> Member:
-    """Put one member into a tier by hand."""
+    """Put one member into a tier by hand; what happened before `at` is still judged by the tier before."""
     locked = _lock(member)
     before, locked.tier = locked.tier, tier
+    if before != tier:
+        # Before the member, whose trigger writes a change of its own where it finds none.
+        TierChange.objects.create(member=locked, tier=tier, since=at, actor=actor)
     locked.save(update_fields=["tier"])
     details = {"from": before.code, "to": tier.code}
     auditing.record(actor=actor, action="member.tier", subject=locked, reason=reason, details=details, at=at)

@@ -17,11 +17,11 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 
 from members.actions import auditing, enrolling, updating
 from members.actions.profiles import Profile
-from members.admin.base import ActionPage, AdminPage, DayFilter, ScreenAdmin, display, moment
+from members.admin.base import ActionPage, AdminPage, DayFilter, ScreenAdmin, display, moment, shown_moment
 from members.admin.exporting import ExportingAdmin, MemberResource
 from members.admin.forms import EditForm, EnrolForm, ReasonForm, RevealForm, TierForm
-from members.admin.screen import MemberAction, screen
-from members.models import Member, MemberStatus
+from members.admin.screen import MemberAction, Panel, screen
+from members.models import Member, MemberStatus, TierChange
 
 STATUS_LABELS = {"active": "success", "suspended": "warning", "closed": "danger", "merged": "info"}
 PERSONAL = ("name", "phone", "email", "birthday", "address")
@@ -258,6 +258,21 @@ screen.actions += [
         _is("active", "suspended"),
     ),
 ]
+
+
+def _tiers(request: HttpRequest, member: Member) -> Panel:
+    """Show which tiers a member was in: what happened is judged by the one of its time."""
+    changes = TierChange.objects.filter(member=member).select_related("tier")[:10]
+    return Panel(
+        title=_("Tier history"),
+        headers=(_("tier"), _("holds from"), _("actor")),
+        rows=[(str(change.tier), shown_moment(change.since), change.actor or "–") for change in changes],
+        empty=_("Nothing yet."),
+        slug="tiers",
+    )
+
+
+screen.panels.append((80, "members.view_member", _tiers))
 
 
 @admin.register(Member)

@@ -2,7 +2,7 @@
 
 from members.models.access import RESERVED_SOURCES, Client, ClientKey, KeyState, Scope, User
 from members.models.audit import AuditRecord
-from members.models.people import Member, MemberKey, MemberKeyKind, MemberOwned, MemberStatus, Tier
+from members.models.people import Member, MemberKey, MemberKeyKind, MemberOwned, MemberStatus, Tier, TierChange
 from members.models.webhooks import (
     OFFERED_TYPES,
     DeliveryState,
@@ -29,6 +29,7 @@ __all__ = [
     "MemberStatus",
     "Scope",
     "Tier",
+    "TierChange",
     "User",
     "WebhookDelivery",
     "WebhookEndpoint",

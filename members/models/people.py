@@ -255,3 +255,26 @@ class MemberOwned(models.Model):
     class Meta:
         abstract = True
         triggers = (pgtrigger.ReadOnly(name="keeps_member", fields=["member"]),)
+
+
+class TierChange(MemberOwned):
+    """A tier a member came into, and the moment from which it holds; never changed, never deleted.
+
+    Of the changes that hold by a moment the one told last counts. The database writes what no action wrote.
+    """
+
+    tier = models.ForeignKey(Tier, models.PROTECT, verbose_name=_("tier"), db_index=False, related_name="+")
+    since = models.DateTimeField(_("holds from"))
+    recorded_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
+    actor = models.CharField(_("actor"), max_length=160, blank=True, default="", db_default="")
+
+    class Meta:
+        verbose_name = _("tier change")
+        verbose_name_plural = _("tier changes")
+        ordering = ("-id",)
+        default_permissions = ("view",)
+        indexes = (models.Index(fields=["member", "id"], name="tierchange_member"),)
+        triggers = (pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),)
+
+    def __str__(self) -> str:
+        return f"{self.member_id}: {self.tier_id} since {self.since:%Y-%m-%d}"

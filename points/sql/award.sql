@@ -5,7 +5,8 @@
 -- channel?, store?, attributes?, items?}. Everything has been validated for form; what only the database can know
 -- (the member, the reference) is judged here, event by event.
 
--- Reads JSON events as facts, with what the programme knows of the members at this moment, oldest first.
+-- Reads JSON events as facts, oldest first: with the tier each member was in when it happened, and with what else the
+-- programme knows of the members at this moment.
 CREATE OR REPLACE FUNCTION points_read_facts(events jsonb, assign_ids boolean) RETURNS points_fact[] LANGUAGE plpgsql AS $$
 DECLARE
     ids regclass := pg_get_serial_sequence('points_event', 'id');
@@ -33,7 +34,14 @@ BEGIN
         LEFT JOIN LATERAL (
             SELECT m.id, m.status, m.labels, m.birth_month, m.tier_id FROM members_member m
             WHERE m.id = coalesce((b.body ->> 'member_id')::bigint, k.member_id) LIMIT 1) m ON true
-        LEFT JOIN members_tier t ON t.id = m.tier_id
+        -- Of the changes that hold by then the one told last, else the member's first tier.
+        LEFT JOIN LATERAL (
+            SELECT coalesce(
+                (SELECT c.tier_id FROM members_tierchange c
+                 WHERE c.member_id = m.id AND c.since <= (b.body ->> 'occurred_at')::timestamptz ORDER BY c.id DESC LIMIT 1),
+                (SELECT c.tier_id FROM members_tierchange c WHERE c.member_id = m.id ORDER BY c.id LIMIT 1),
+                m.tier_id) AS tier_id) h ON true
+        LEFT JOIN members_tier t ON t.id = h.tier_id
         ORDER BY 3, 2
     ) e;
     RETURN facts;

@@ -1,12 +1,14 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import time_machine
 
+from members.actions import updating
 from members.models import Member
-from points.models import Entry, Event
-from tests.api.conftest import NOON, Caller, purchase
-from tests.members.factories import MemberFactory
+from points.models import EarningRule, Entry, Event, PointType
+from tests.api.conftest import LONG_AGO, NOON, Caller, purchase
+from tests.members.factories import TESTER, MemberFactory, TierFactory
 
 
 def test_a_purchase_earns_and_the_answer_names_the_entries(till: Caller, alice: Member) -> None:
@@ -355,3 +357,29 @@ def test_a_refund_that_cannot_be_is_refused(
 
 def refund(reference: str, **more: Any) -> dict[str, Any]:
     return {"reference": reference, "occurred_at": NOON, **more}
+
+
+def test_a_late_event_is_judged_by_the_tier_of_its_own_time(till: Caller, alice: Member) -> None:
+    gold = TierFactory.create(code="gold", rank=2)
+    EarningRule.objects.create(
+        code="gold-only",
+        name_en="Gold earns five more a yuan",
+        status="active",
+        valid_from=LONG_AGO,
+        event_types=["purchase"],
+        tiers=["gold"],
+        point_type=PointType.objects.get(code="points"),
+        points=5,
+        per_minor=100,
+    )
+    updating.assign_tier(member=alice, tier=gold, reason="goodwill", actor=TESTER, at=datetime.now(UTC))
+
+    late = purchase(alice, "late", "100.00")
+    previewed = till.post("events/preview/", late)
+    taken = till.post("events/", late)
+    now = till.post("events/", {**late, "reference": "now", "occurred_at": datetime.now(UTC).isoformat()})
+
+    assert (taken.status, taken.body["points"]["points"]) == (201, 100)
+    assert previewed.body["points"] == taken.body["points"]
+    assert (now.status, now.body["points"]["points"]) == (201, 600)
+    assert [event.tier for event in Event.objects.order_by("id")] == ["base", "gold"]

@@ -1,16 +1,17 @@
 """Each condition a rule may ask, met and missed: the award, the preview and the named verdict agree."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, transaction
 
+from members.actions import updating
 from members.models import Member
 from points.actions import awarding
 from tests.members.factories import TierFactory
 
-from .factories import RuleFactory, earned, event, fixed_rule, growth, local, new_member, take
+from .factories import AT, TESTER, RuleFactory, earned, event, fixed_rule, growth, local, new_member, take
 
 pytestmark = pytest.mark.django_db
 
@@ -190,9 +191,9 @@ def test_a_tier_is_the_one_of_the_moment() -> None:
     member = new_member()
 
     assert_agreement(member, {}, "tier", holds=False)
-    member.tier = gold
-    member.save(update_fields=["tier"])
+    updating.assign_tier(member=member, tier=gold, reason="goodwill", actor=TESTER, at=AT)
     assert_agreement(member, {}, "tier", holds=True)
+    assert_agreement(member, {"occurred_at": AT - timedelta(seconds=1)}, "tier", holds=False)
 
 
 def test_a_segment_is_any_of_the_members_labels() -> None:

@@ -4,10 +4,11 @@ from datetime import date, timedelta
 
 import pytest
 
+from members.models import TierChange
 from points import batches, closing, reports
 from points.actions import holding, refunding, spending
 from points.closing import DayNotOver
-from points.models import DailyStatistic, Entry, JobRun, MemberMonth
+from points.models import DailyStatistic, Entry, Event, JobRun, MemberMonth
 from tests.members.factories import TierFactory
 
 from .factories import (
@@ -217,6 +218,34 @@ def test_growth_lifts_a_member_and_the_next_event_knows_the_new_tier() -> None:
     member.refresh_from_db()
     assert member.tier.code == "gold"
     assert accounts(member) == {"issued": 7, "available": 7}
+    change = TierChange.objects.get(member=member, tier__code="gold")
+    assert (change.since, change.actor) == (local(2026, 3, 11, 2), "system:close")
+
+
+def test_a_bill_told_after_the_night_is_judged_by_the_tier_before_it() -> None:
+    RuleFactory.create(point_type=growth())
+    fixed_rule(7, tiers=["gold"])
+    member = new_member()
+    TierFactory.create(code="gold", rank=1, threshold=100)
+    buy(member, 100)
+    night(TUESDAY)
+
+    buy(member, 1, occurred_at=AT, recorded_at=local(2026, 3, 12, 12))
+
+    assert accounts(member) == {}
+    assert Event.objects.get(member=member, amount_minor=100).tier == "base"
+
+
+def test_the_night_again_writes_no_second_change() -> None:
+    RuleFactory.create(point_type=growth())
+    TierFactory.create(code="gold", rank=1, threshold=100)
+    member = new_member()
+    buy(member, 100)
+    for _again in range(2):
+        night(TUESDAY)
+
+    codes = TierChange.objects.filter(member=member).order_by("id").values_list("tier__code", flat=True)
+    assert list(codes) == ["base", "gold"]
 
 
 def test_redeeming_never_lowers_a_tier() -> None:
