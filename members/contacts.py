@@ -30,6 +30,11 @@ def is_storable(text: str) -> bool:
     return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
 
 
+def without_gaps(text: str) -> str:
+    """Return a card number or code as it is kept, however people group it."""
+    return re.sub(r"[\s-]+", "", text)
+
+
 def normalise_phone(text: str) -> str:
     """Return the number as +<country><number>; one without a country code is of mainland China."""
     digits = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text))

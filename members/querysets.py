@@ -1,6 +1,5 @@
 """Chainable ways to find members; exact look-ups go through the key table, which alone is unique across members."""
 
-import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
@@ -92,11 +91,11 @@ class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
 
 
 def _number(text: str) -> Q:
-    return _exact("number", _without_gaps(text)) & Q(scope="")
+    return _exact("number", contacts.without_gaps(text)) & Q(scope="")
 
 
 def _referral_code(text: str) -> Q:
-    return _exact("referral_code", _without_gaps(text).upper()) & Q(scope="")
+    return _exact("referral_code", contacts.without_gaps(text).upper()) & Q(scope="")
 
 
 def _exact(kind: str, key: str) -> Q:
@@ -114,7 +113,3 @@ def _blind(kind: str, index: Callable[[str], str], text: str) -> Q:
 
 def _login(text: str) -> Q:
     return _number(text) | _blind("phone", contacts.phone_key, text) | _blind("email", contacts.email_key, text)
-
-
-def _without_gaps(text: str) -> str:
-    return re.sub(r"[\s-]+", "", text)

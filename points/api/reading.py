@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from members.api.base import printable
 from members.api.fields import Unreadable, read_attributes, read_moment, read_money
+from members.contacts import without_gaps
 from points.actions.awarding import ITEMS_LIMIT, IncomingEvent
 from points.models import COUPON_USES
 
@@ -51,7 +52,7 @@ def read_event(body: Any) -> IncomingEvent:
         raise MalformedEvent("gross", "currency_mismatch", _("The currency differs from that of “money”."))
     return IncomingEvent(
         reference=body["reference"],
-        member=body["member"],
+        member=body["member"] if body["member"].isdigit() else without_gaps(body["member"]),
         type=body["type"],
         occurred_at=_read("occurred_at", read_moment, body["occurred_at"]),
         amount_minor=amount,

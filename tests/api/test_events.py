@@ -383,3 +383,16 @@ def test_a_late_event_is_judged_by_the_tier_of_its_own_time(till: Caller, alice:
     assert previewed.body["points"] == taken.body["points"]
     assert (now.status, now.body["points"]["points"]) == (201, 600)
     assert [event.tier for event in Event.objects.order_by("id")] == ["base", "gold"]
+
+
+def test_a_card_number_may_be_grouped_as_people_write_it(till: Caller, alice: Member) -> None:
+    plain = purchase(alice, "bill-1")
+    dashes, blanks = ({**plain, "member": mark.join(alice.grouped_number.split())} for mark in "- ")
+
+    assert till.post("events/preview/", dashes).status == 200
+    assert till.post("events/", dashes).status == 201
+    assert [till.post("events/", body).status for body in (plain, blanks)] == [200, 200], "the same event"
+    assert [row["status"] for row in till.post("events/", [dashes, {**blanks, "reference": "2"}]).body] == [
+        "replayed",
+        "accepted",
+    ]
