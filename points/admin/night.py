@@ -26,6 +26,7 @@ STEPS = {
     "check_books": _("Books are checked"),
 }
 COUNTED = {
+    "baskets": _("baskets"),
     "breaks": _("breaks"),
     "capped": _("over the limit"),
     "earlier_days": _("earlier days"),
@@ -35,7 +36,9 @@ COUNTED = {
     "members": _("members"),
     "points": _("points"),
     "quarantined": _("in quarantine"),
+    "redeemed": _("redeemed"),
     "referrals": _("referrals"),
+    "rejected": _("rejected"),
     "stale_holds": _("holds past their deadline"),
     "statistics": _("daily statistics"),
     "unpaid": _("without points"),
@@ -67,21 +70,31 @@ class JobRunAdmin(ReadOnlyAdmin):
 
     @display(description=_("counts"))
     def shown_counts(self, run: JobRun) -> str:
-        expired = run.counts.get("expire", {}).get("points", 0)
-        matured = run.counts.get("mature", {}).get("points", 0)
+        if run.job not in JOBS:
+            return "–"
+        expired, matured = (_inner(run.counts.get(step)).get("points", 0) for step in ("expire", "mature"))
         told = {"matured": number(matured), "expired": number(expired)}
         return str(_("%(matured)s matured, %(expired)s expired")) % told
 
 
 def _counts_of(run: JobRun) -> Panel:
-    """Show what each step of a night counted, in its order."""
+    """Show what each step of a night counted, in its order; other jobs count without steps as well."""
     rows = [
-        (str(STEPS.get(step, step)), str(COUNTED.get(name, name)), count(value))
+        (
+            str(STEPS.get(step) or COUNTED.get(step, step)),
+            str(COUNTED.get(name, name)),
+            count(value) if isinstance(value, int) else value,
+        )
         for step, counts in run.counts.items()
-        for name, value in counts.items()
+        for name, value in _inner(counts).items()
     ]
     headers = (_("step"), _("what"), _("number"))
     return Panel(title=_("Steps"), headers=headers, rows=rows, empty=_("No step is done yet."))
+
+
+def _inner(counts: Any) -> dict[str, Any]:
+    """Return the counts of a step by name; a number that belongs to no step has no name of its own."""
+    return counts if isinstance(counts, dict) else {} if counts is None else {"": counts}
 
 
 class StatisticChangeList(BoundedChangeList):
