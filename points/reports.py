@@ -223,7 +223,7 @@ def _line(point_type: PointType, sums: list[int]) -> TrialBalanceLine:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """One place where the books do not agree."""
+    """One place where the books do not agree; what concerns no one member or point type has 0 there."""
 
     code: str
     member_id: int
@@ -231,19 +231,20 @@ class Break:
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.code}: member {self.member_id}, point type {self.point_type_id}: {self.detail}"
+        places = [("member", self.member_id), ("point type", self.point_type_id)]
+        where = ", ".join(f"{name} {number}" for name, number in places if number)
+        return ": ".join(filter(None, (self.code, where, self.detail)))
 
 
 def check_books(*, members: Sequence[int] | None = None, since: datetime | None = None) -> list[Break]:
-    """Every break there is, at most 1,000: entries, balances, lots, draws, holds and chains against each other.
+    """Every break there is, at most 1,000: entries, balances, lots, draws, holds, chains, limits and references.
 
     With `members` theirs alone; with `since` sums and lots over the whole history, but entry by entry (draws, digests)
-    only what was recorded from then on.
+    only what was recorded from then on, and neither limits nor references.
     """
+    narrowed = {"members": None if members is None else list(members), "since": since, "zone": settings.TIME_ZONE}
     with connection.cursor() as cursor:
-        cursor.execute(
-            read(SQL / "check_books.sql"), {"members": None if members is None else list(members), "since": since}
-        )
+        cursor.execute(read(SQL / "check_books.sql"), narrowed)
         return [Break(*row) for row in cursor.fetchall()]
 
 

@@ -34,7 +34,15 @@ pytestmark = pytest.mark.django_db
 def victim() -> Iterator[Member]:
     """A member with an entry of almost every kind, whose books agree; the triggers sleep from here on."""
     RuleFactory.create(code="base", expiry_policy="days", expiry_value=0, channels=["ends"])
-    RuleFactory.create(code="shop", channels=["shop"])
+    RuleFactory.create(
+        code="shop",
+        channels=["shop"],
+        cap_day=9_999,
+        cap_week=9_999,
+        cap_month=9_999,
+        cap_lifetime=9_999,
+        budget=9_999,
+    )
     RuleFactory.create(code="growth", point_type=growth(), channels=["shop"])
     fixed_rule(30, code="later", pending_days=1, channels=["shop"], is_base=False)
     somebody = new_member()
@@ -143,6 +151,28 @@ TAMPERED = {
     ),
     "a hold made larger": ("UPDATE points_hold SET points = points + 1", {"held_differs_from_holds"}),
     "a hold taken out": ("DELETE FROM points_hold", {"held_differs_from_holds"}),
+    "a limit used again": ("UPDATE points_ruleusage SET points = 0", {"usage_differs_from_entries"}),
+    "a limit used on another day": (
+        "UPDATE points_ruleusage SET starts_on = starts_on - 7 WHERE period = 'week'",
+        {"usage_differs_from_entries"},
+    ),
+    "what a limit counts taken out": (
+        "DELETE FROM points_ruleusage WHERE period = 'lifetime'",
+        {"usage_differs_from_entries"},
+    ),
+    "an empty digest of a reference": (
+        "UPDATE points_reference SET digest = '' WHERE operation = 'event'",
+        {"event_without_reference"},
+    ),
+    "a reference of another event": (
+        "UPDATE points_reference SET target = target + 1000 WHERE operation = 'refund'",
+        {"event_without_reference", "reference_without_event"},
+    ),
+    "a reference taken out": (
+        "DELETE FROM points_reference WHERE operation = 'event'",
+        {"event_without_reference"},
+    ),
+    "an event taken out": ("DELETE FROM points_event WHERE type = 'refund'", {"reference_without_event"}),
 }
 
 
@@ -155,9 +185,38 @@ def test_tampering_is_named(victim: Member, tampering: str) -> None:
 
     breaks = reports.check_books()
     assert {one.code for one in breaks} >= names
-    assert {one.member_id for one in breaks} == {victim.pk}
-    assert set(reports.check_books(members=[victim.pk])) == set(breaks)
+    assert {one.member_id for one in breaks if one.code != "budget_differs_from_entries"} == {victim.pk}
+    of_member = {one for one in breaks if one.code not in ("budget_differs_from_entries", "reference_without_event")}
+    assert set(reports.check_books(members=[victim.pk])) == of_member
     assert reports.check_books(members=[victim.pk + 1]) == []
+
+
+@pytest.mark.parametrize("statement", ["UPDATE points_rulebudget SET used = 0", "DELETE FROM points_rulebudget"])
+def test_a_budget_spent_again_is_named(victim: Member, statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+    (found,) = reports.check_books()
+
+    assert str(found).startswith("budget_differs_from_entries: point type ")
+    assert found.detail.endswith("used 0, gave 70")
+    assert reports.check_books(members=[victim.pk]) == []
+
+
+def test_a_draft_that_had_a_budget_counts_none_when_it_is_in_force_without() -> None:
+    rule = RuleFactory.create(status="draft", budget=100)
+    rule.budget, rule.status = None, "active"
+    rule.save()
+    buy(new_member(), 10)
+
+    assert reports.check_books() == []
+
+
+def test_the_night_leaves_limits_and_references_to_the_long_check(victim: Member) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE points_ruleusage SET points = 0; DELETE FROM points_reference")
+
+    assert reports.check_books(members=[victim.pk], since=AT) == []
 
 
 def test_the_command_names_the_break_and_exits_with_one(victim: Member) -> None:
