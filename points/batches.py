@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 
 from config.lib.actor import Actor, system
 from config.lib.errors import DomainError
@@ -161,5 +162,7 @@ def roll_up_earlier(*, business_date: date) -> dict[str, int]:
 
 
 def _closed_before(business_date: date) -> list[date]:
-    done = JobRun.objects.filter(job="close", state=JobRun.State.DONE, business_date__lt=business_date)
+    # A day whose books did not agree has its statistics too.
+    summed = Q(state=JobRun.State.DONE) | Q(state=JobRun.State.FAILED, counts__has_key="roll_up")
+    done = JobRun.objects.filter(summed, job="close", business_date__lt=business_date)
     return list(done.order_by("-business_date").values_list("business_date", flat=True)[:DAYS_LOOKED_AT])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -13,8 +14,8 @@ from config.lib.actor import system
 from config.lib.errors import DomainError
 from points import batches, reports
 from points.actions import referring
-from points.calendar import local_date, start_of
-from points.models import Hold, JobRun
+from points.calendar import last_day_over, local_date, start_of
+from points.models import Entry, Event, Hold, JobRun
 
 JOB = "close"
 ACTOR = system("close")
@@ -26,6 +27,13 @@ class DayNotOver(DomainError):
 
     code = "day_not_over"
     message = _("%(day)s is not over yet in the programme's time zone.")
+
+
+class DayBeforeProgramme(DomainError):
+    """There is nothing to close before the programme began."""
+
+    code = "day_before_programme"
+    message = _("Nothing was booked before %(first)s: %(day)s has nothing to close.")
 
 
 class BooksBroken(DomainError):
@@ -69,18 +77,37 @@ def _roll_up(business_date: date) -> dict[str, int]:
 def close(*, business_date: date, at: datetime, progress: Progress | None = None) -> list[StepReport]:
     """Close one business date of the programme; a closed one is done again with the same result.
 
-    Raises DayNotOver, and BooksBroken when the books of the day's members do not agree.
+    Raises DayNotOver, DayBeforeProgramme, and BooksBroken when the books of the day's members do not agree.
     """
-    if business_date >= local_date(at):
+    if business_date > last_day_over(at):
         raise DayNotOver(day=business_date.isoformat())
+    if business_date < (first := _first_day(business_date, at)):
+        raise DayBeforeProgramme(day=business_date.isoformat(), first=first.isoformat())
     run, _made = JobRun.objects.get_or_create(job=JOB, business_date=business_date, defaults={"started_at": at})
-    done: list[StepReport] = []
 
     def told(name: str) -> batches.Progress:
         return lambda count: progress(name, count) if progress else None
 
+    return _take(run, steps(business_date, at, told), at)
+
+
+def _first_day(wanted: date, at: datetime) -> date:
+    """Return the first day that may be closed: yesterday, or the first with a night or with anything booked."""
+    first = last_day_over(at)
+    if wanted >= first:
+        return first
+    nights = JobRun.objects.filter(job=JOB).aggregate(first=Min("business_date"))["first"]
+    # The oldest rows by id: looking for the earliest time would read all of the books.
+    oldest = (model.objects.order_by("id").values_list("recorded_at", flat=True).first() for model in (Event, Entry))
+    booked = [local_date(moment) for moment in oldest if moment]
+    return min(first, nights or first, *booked)
+
+
+def _take(run: JobRun, order: list[tuple[str, Callable[[], dict[str, int]]]], at: datetime) -> list[StepReport]:
+    """Take steps of a night in their order, and note how it went."""
+    done: list[StepReport] = []
     try:
-        for name, step in steps(business_date, at, told):
+        for name, step in order:
             counts = step()
             done.append(StepReport(name, counts))
             _note(run, name, counts, at)
@@ -113,11 +140,27 @@ def _reconcile(business_date: date, at: datetime) -> dict[str, int]:
 
 
 def close_due(*, at: datetime, progress: Progress | None = None) -> list[date]:
-    """Close every day that is over and not closed, oldest first; a fresh programme begins with yesterday."""
-    closed = []
-    for day in _open_days(local_date(at) - timedelta(days=1)):
-        close(business_date=day, at=at, progress=progress)
+    """Close every day that is over and not closed, oldest first; a fresh programme begins with yesterday.
+
+    A day whose books do not agree stays open and holds up no other: what matures and expires later is not its matter.
+    Raises BooksBroken at the end, night after night until they agree.
+    """
+    failed = JobRun.objects.filter(job=JOB, state=JobRun.State.FAILED, counts__has_key="roll_up")
+    unchecked = {run.business_date: run for run in failed}
+    closed, broken = [], []
+    for day in _open_days(last_day_over(at)):
+        try:
+            if day in unchecked:
+                # The rest is done, and would be done again each night for as long as the books are broken.
+                _take(unchecked[day], [("check_books", partial(_reconcile, day, at))], at)
+            else:
+                close(business_date=day, at=at, progress=progress)
+        except BooksBroken as error:
+            broken.append(f"{day}: {error.facts['breaks']}")
+            continue
         closed.append(day)
+    if broken:
+        raise BooksBroken(breaks="; ".join(broken[-5:]))
     return closed
 
 

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -21,6 +22,7 @@ from .factories import (
     event,
     expiring_lot,
     give,
+    history,
     local,
     new_member,
     night,
@@ -113,6 +115,115 @@ def test_only_the_last_seven_closed_days_are_looked_at_again() -> None:
     night(TUESDAY)
 
     assert set(DailyStatistic.objects.values_list("day", flat=True)) == {date(2026, 3, 3), date(2026, 3, 9)}
+
+
+# ---- days that cannot be closed ----
+
+
+def test_one_broken_chain_holds_up_nobody_elses_points_and_is_told_every_night() -> None:
+    victim, other = new_member(), new_member()
+    RuleFactory.create(pending_days=3, channels=["shop"])
+    give(victim, 100)
+    buy(other, 100, channel="shop")
+    expiring_lot(other, 5, date(2026, 3, 12))
+    _tamper(f"UPDATE points_entry SET reason = 'forged' WHERE member_id = {victim.pk}")
+
+    for day in range(11, 16):
+        with pytest.raises(closing.BooksBroken, match=rf"2026-03-10: chain_broken: member {victim.pk}"):
+            closing.close_due(at=local(2026, 3, day, 2))
+
+    assert dict(JobRun.objects.values_list("business_date", "state")) == {
+        TUESDAY: "failed",
+        **{date(2026, 3, day): "done" for day in range(11, 15)},
+    }
+    assert "chain_broken" in JobRun.objects.get(business_date=TUESDAY).error
+    assert accounts(other) == {"issued": 105, "available": 100, "expired": 5}
+    assert [kind for kind, *_rest in history(other)] == ["accrual", "accrual", "maturity", "expiry"]
+
+
+def test_a_day_whose_books_agree_again_is_closed_without_its_other_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    member = new_member()
+    expiring_lot(member, 5, TUESDAY)
+    _tamper("UPDATE points_entry SET reason = 'forged' WHERE seq = 1")
+    with pytest.raises(closing.BooksBroken):
+        closing.close_due(at=local(2026, 3, 11, 2))
+    counts = JobRun.objects.get().counts
+    _tamper("UPDATE points_entry SET reason = '' WHERE seq = 1")
+    monkeypatch.setattr(batches, "expire", None)
+
+    assert closing.close_due(at=local(2026, 3, 11, 3)) == [TUESDAY]
+
+    run = JobRun.objects.get()
+    assert (run.state, run.error) == ("done", "")
+    assert run.counts == counts | {"check_books": {"members": 1, "breaks": 0, "stale_holds": 0}}
+    assert accounts(member) == {"issued": 5, "expired": 5}
+
+
+def test_a_day_that_broke_off_before_its_check_is_taken_whole_and_stops_the_later_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    member = new_member()
+    expiring_lot(member, 5, TUESDAY)
+    night(date(2026, 3, 9))
+    with monkeypatch.context() as patch:
+        patch.setattr(batches, "expire", None)
+        with pytest.raises(TypeError):
+            closing.close_due(at=local(2026, 3, 12, 2))
+    assert JobRun.objects.get(business_date=TUESDAY).state == "failed"
+
+    assert closing.close_due(at=local(2026, 3, 12, 3)) == [TUESDAY, date(2026, 3, 11)]
+    assert accounts(member) == {"issued": 5, "expired": 5}
+
+
+def test_a_late_booking_into_a_day_of_broken_books_is_counted() -> None:
+    RuleFactory.create()
+    member = new_member()
+    buy(member, 10)
+    _tamper("UPDATE points_entry SET reason = 'forged'")
+    with pytest.raises(closing.BooksBroken):
+        closing.close_due(at=local(2026, 3, 11, 2))
+    take(event(member, 20), at=local(2026, 3, 10, 23, 59))
+
+    night(date(2026, 3, 11))
+
+    assert [(row.entries, row.points) for row in DailyStatistic.objects.filter(day=TUESDAY)] == [(2, 30)]
+
+
+def _tamper(statement: str) -> None:
+    """Change the books as a superuser can who turns the triggers off."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL session_replication_role = replica")
+        cursor.execute(statement)
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+@pytest.mark.parametrize("day", [date.min, date(1990, 1, 1), date(2026, 3, 9)])
+def test_a_day_before_anything_was_booked_is_refused_and_leaves_no_run(day: date) -> None:
+    buy(new_member(), 10)
+
+    with pytest.raises(closing.DayBeforeProgramme, match="2026-03-10"):
+        closing.close(business_date=day, at=local(2026, 3, 12, 2))
+
+    assert not JobRun.objects.exists()
+    assert closing.close_due(at=local(2026, 3, 12, 2)) == [date(2026, 3, 11)]
+
+
+def test_a_fresh_programme_closes_yesterday_and_no_day_before() -> None:
+    with pytest.raises(closing.DayBeforeProgramme):
+        night(date(2026, 3, 9), at=local(2026, 3, 11, 2))
+
+    assert night(TUESDAY)
+    assert night(TUESDAY, at=local(2026, 3, 20, 2))
+
+
+def test_the_command_says_why_it_does_not_close_a_day() -> None:
+    with pytest.raises(
+        CommandError, match=r"Nothing was booked before .+: 1990-01-01 has nothing to close\."
+    ) as refused:
+        call_command("close", "--date", "1990-01-01")
+
+    assert refused.value.returncode == 1
+    assert not JobRun.objects.exists()
 
 
 # ---- what a night writes down ----
