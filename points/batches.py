@@ -128,6 +128,7 @@ def roll_up(*, business_date: date) -> dict[str, int]:
         "start": start_of(business_date),
         "end": end_of(business_date),
         "zone": settings.TIME_ZONE,
+        "currency": settings.LAUREL_CURRENCY,
     }
     with transaction.atomic(), connection.cursor() as cursor:
         # Two runs of one night wait for each other here, and so do two days that touch the same member months.

@@ -70,28 +70,42 @@ WITH touched AS MATERIALIZED (
 ), whole AS (
     SELECT member_id, month, currency, count(*) FILTER (WHERE sign > 0) AS events, sum(amount_minor)::bigint AS amount_minor
     FROM spending GROUP BY 1, 2, 3
+), homes AS (
+    -- Where the points stand that came from no money, or from some that is no spending: with the programme's own
+    -- currency, or with the first of those that were spent.
+    SELECT DISTINCT ON (member_id, month) member_id, month, currency, count(*) OVER (PARTITION BY member_id, month) AS currencies
+    FROM whole ORDER BY member_id, month, currency <> %(currency)s, currency
 ), points_moved AS (
-    SELECT s.member_id, s.month,
+    SELECT s.member_id, s.month, e.currency,
            coalesce(sum(CASE WHEN e.kind = 'accrual' THEN e.points WHEN e.kind = 'clawback' THEN -e.points END), 0)::bigint AS earned,
            coalesce(sum(CASE WHEN e.kind = 'redemption' THEN e.points WHEN e.kind = 'restoration' THEN -e.points END), 0)::bigint AS redeemed
     FROM spans s
+    LEFT JOIN homes h ON h.member_id = s.member_id AND h.month = s.month
     CROSS JOIN LATERAL (
-        SELECT e.point_type_id, e.kind, e.points FROM points_entry e
+        SELECT e.point_type_id, e.kind, e.points,
+               -- Where one currency was spent there is nothing to choose, and no event to look up.
+               CASE WHEN h.currencies > 1 THEN (
+                   SELECT v.currency FROM points_event v WHERE v.member_id = e.member_id AND v.id = e.event_id) END AS currency
+        FROM points_entry e
         WHERE e.member_id = s.member_id AND e.occurred_at >= s.starts_at AND e.occurred_at < s.ends_at
         OFFSET 0
     ) e
     JOIN points_pointtype t ON t.id = e.point_type_id AND t.is_redeemable
-    GROUP BY 1, 2
+    GROUP BY 1, 2, 3
+), points_placed AS (
+    -- Points stand with the money they came from.
+    SELECT p.member_id, p.month, coalesce(w.currency, h.currency, '') AS currency,
+           sum(p.earned)::bigint AS earned, sum(p.redeemed)::bigint AS redeemed
+    FROM points_moved p
+    LEFT JOIN whole w ON w.member_id = p.member_id AND w.month = p.month AND w.currency = p.currency
+    LEFT JOIN homes h ON h.member_id = p.member_id AND h.month = p.month
+    GROUP BY 1, 2, 3
 ), fresh AS (
     SELECT member_id, month, category, currency, events, amount_minor, 0::bigint AS earned, 0::bigint AS redeemed FROM by_category
     UNION ALL
-    SELECT coalesce(w.member_id, p.member_id), coalesce(w.month, p.month), '', coalesce(w.currency, ''),
-           coalesce(w.events, 0), coalesce(w.amount_minor, 0),
-           CASE WHEN coalesce(row_number() OVER (PARTITION BY coalesce(w.member_id, p.member_id), coalesce(w.month, p.month) ORDER BY w.currency), 1) = 1
-                THEN coalesce(p.earned, 0) ELSE 0 END,
-           CASE WHEN coalesce(row_number() OVER (PARTITION BY coalesce(w.member_id, p.member_id), coalesce(w.month, p.month) ORDER BY w.currency), 1) = 1
-                THEN coalesce(p.redeemed, 0) ELSE 0 END
-    FROM whole w FULL JOIN points_moved p ON p.member_id = w.member_id AND p.month = w.month
+    SELECT coalesce(w.member_id, p.member_id), coalesce(w.month, p.month), '', coalesce(w.currency, p.currency),
+           coalesce(w.events, 0), coalesce(w.amount_minor, 0), coalesce(p.earned, 0), coalesce(p.redeemed, 0)
+    FROM whole w FULL JOIN points_placed p ON p.member_id = w.member_id AND p.month = w.month AND p.currency = w.currency
 ), stale AS (
     DELETE FROM points_membermonth g USING touched t
     WHERE g.member_id = t.member_id AND g.month = t.month

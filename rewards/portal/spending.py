@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from django.conf import settings
+
 from members.models import Member
 from points.models import MemberMonth
 
@@ -71,7 +73,10 @@ def year(member: Member, number: int) -> list[Year]:
     points_only = by_currency.pop("", [])
     if not by_currency:
         return [_year("", points_only, number)] if points_only else []
-    found = [_year(currency, [*each, *points_only], number) for currency, each in by_currency.items()]
+    # Points of months without spending stand once, where the programme's own money does if any was spent.
+    home = min(by_currency, key=lambda currency: (currency != settings.LAUREL_CURRENCY, currency))
+    by_currency[home] += points_only
+    found = [_year(currency, each, number) for currency, each in by_currency.items()]
     return sorted(found, key=lambda one: -one.amount_minor)
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from members.models import Member
 from points import batches
-from points.actions import refunding
+from points.actions import refunding, spending
 from points.models import DailyStatistic, Event, MemberMonth
 from tests.members.factories import TierFactory
 
-from .factories import AT, SOURCE, TESTER, buy, give, local, new_member, night
+from .factories import AT, SOURCE, TESTER, RuleFactory, buy, give, local, new_member, night
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +84,63 @@ def test_a_refund_in_another_month_counts_there() -> None:
     night(TUESDAY)
 
     assert _months(member) == {"": (0, -50), "DAIRY": (0, -25)}
+
+
+def test_points_stand_with_the_money_they_were_earned_and_spent_with() -> None:
+    RuleFactory.create()
+    member = new_member()
+    dollars = buy(member, 30, currency="USD")
+    buy(member, 10, currency="CNY")
+    buy(member, 5, currency="EUR", type="top_up")
+    give(member, 1_000)
+    spend: dict[str, Any] = {"member": member, "source": SOURCE, "actor": TESTER, "at": AT}
+    spending.spend(points=7, reference="s-1", **spend)
+    spending.spend(points=8, reference="s-2", event_id=dollars.pk, **spend)
+    _refund(dollars, AT, amount_minor=1_000)
+
+    night(TUESDAY)
+
+    # A third of the dollars came back, with a third of the points spent on them; the top-up is no spending.
+    assert _points(member) == {"CNY": (10 + 5, 7), "USD": (20, 8 - 2)}
+
+
+def test_points_without_spending_stand_with_the_programmes_money_or_with_what_was_spent() -> None:
+    RuleFactory.create()
+    traveller, saver = new_member(), new_member()
+    buy(traveller, 30, currency="USD")
+    buy(traveller, 20, currency="GBP")
+    spending.spend(member=traveller, points=7, source=SOURCE, reference="s", actor=TESTER, at=AT)
+    buy(saver, 5, currency="USD", type="top_up")
+
+    night(TUESDAY)
+
+    assert _points(traveller) == {"GBP": (20, 7), "USD": (30, 0)}
+    assert _points(saver) == {"": (5, 0)}
+
+
+def test_months_built_day_by_day_are_those_built_at_once() -> None:
+    RuleFactory.create()
+    member = new_member()
+    spend: dict[str, Any] = {"member": member, "source": SOURCE, "actor": TESTER}
+    dollars = buy(member, 30, currency="USD")
+    spending.spend(points=7, reference="s", at=AT, **spend)
+    night(TUESDAY)
+    assert _points(member) == {"USD": (30, 7)}
+    later = local(2026, 3, 11, 12)
+    buy(member, 10, currency="CNY", occurred_at=later)
+    _refund(dollars, later, amount_minor=1_500)
+    night(date(2026, 3, 11))
+    built = _points(member)
+
+    MemberMonth.objects.all().delete()
+    batches.roll_up(business_date=TUESDAY)
+
+    assert _points(member) == built == {"CNY": (10, 7), "USD": (15, 0)}
+
+
+def _points(member: Member) -> dict[str, tuple[int, int]]:
+    rows = MemberMonth.objects.filter(member=member, month=date(2026, 3, 1), category="")
+    return {row.currency: (row.earned, row.redeemed) for row in rows}
 
 
 def _basket(member: Member, *lines: tuple[str, int], at: datetime = AT) -> Event:

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from config.lib.sql import read
 from members.models import Member
 from points.actions import referring
-from points.models import EarningRule, ReferralProgramme
+from points.models import EarningRule, MemberMonth, ReferralProgramme
 from points.reports import SQL
 from tests.members.factories import TESTER, MemberFactory
 from tests.points.factories import AT, buy
@@ -38,7 +38,9 @@ def roll_up(scene: Scene) -> None:
     """Bring the month figures up to date, as the night does."""
     with connection.cursor() as cursor:
         span = {"start": scene.now - timedelta(days=800), "end": scene.now + timedelta(days=1)}
-        cursor.execute(read(SQL / "member_months.sql"), {"zone": settings.TIME_ZONE, **span})
+        cursor.execute(
+            read(SQL / "member_months.sql"), {"zone": settings.TIME_ZONE, "currency": settings.LAUREL_CURRENCY, **span}
+        )
 
 
 def test_members_see_their_own_data_in_the_clear(browser: Client, scene: Scene) -> None:
@@ -132,6 +134,22 @@ def test_each_year_has_its_own_figures(browser: Client, scene: Scene) -> None:
 
     assert newest > before
     assert [year.amount_minor for year in response.context["found"]] == [2_000]
+
+
+def test_points_of_a_year_are_shown_once_under_the_money_they_belong_to(browser: Client, scene: Scene) -> None:
+    for month, currency, earned in ((1, "USD", 30), (1, "CNY", 10), (2, "", 5)):
+        MemberMonth.objects.create(
+            member=scene.member,
+            month=scene.now.date().replace(month=month, day=1),
+            currency=currency,
+            events=bool(currency),
+            amount_minor=100_000 if currency == "USD" else 1_000 if currency else 0,
+            earned=earned,
+        )
+
+    found = browser.get("/spending/").context["found"]
+
+    assert [(year.currency, year.earned) for year in found] == [("USD", 30), ("CNY", 15)]
 
 
 def test_without_spending_the_page_says_when_there_will_be_some(browser: Client) -> None:
