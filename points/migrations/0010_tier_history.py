@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
     dependencies = [
         ("members", "0005_tier_history"),
-        ("points", "0008_movement_checked"),
+        ("points", "0009_hold_states"),
     ]
 
     operations = [
