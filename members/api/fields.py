@@ -100,7 +100,10 @@ def write_money(minor: int, currency: str) -> dict[str, str]:
 
 
 class TextField(serializers.CharField):
-    """A text, kept as it came; control characters are refused, but for ends of lines where there may be several."""
+    """A text, kept as it came; control characters are refused, but for ends of lines where there may be several.
+
+    One of spaces alone says nothing, and is refused where something must be said.
+    """
 
     def __init__(self, *, lines: bool = False, **kwargs: Any) -> None:
         super().__init__(**{"trim_whitespace": False} | kwargs)
@@ -111,6 +114,8 @@ class TextField(serializers.CharField):
             self.fail("invalid")
         if CONTROL.search(data.replace("\r", "").replace("\n", "") if self.lines else data):
             raise ValidationError(_("Control characters are not allowed."), code="invalid")
+        if not self.allow_blank and not data.strip():
+            self.fail("blank")
         return super().to_internal_value(data)
 
 

@@ -83,6 +83,7 @@ def test_a_friend_and_a_tier_can_be_named_at_enrolment(till: Caller, alice: Memb
         ({"reference": "x" * 101}, 400, "invalid", "reference"),
         ({"reference": 7}, 400, "invalid", "reference"),
         ({"name": "x" * 151}, 400, "invalid", "name"),
+        ({"name": "  "}, 400, "invalid", "name"),
         ({"name": "a\x00b"}, 400, "invalid", "name"),
         ({"birthday": "04.05.1990"}, 400, "invalid", "birthday"),
         ({"birthday": "2990-01-01"}, 422, "birthday_impossible", "birthday"),
@@ -220,3 +221,14 @@ def test_a_signed_in_member_reads_himself_and_nobody_else(alice: Member) -> None
     assert (own.status_code, own.json()["name"]) == (200, "Alice")
     assert (other.status_code, everybody.status_code, change.status_code) == (404, 403, 403)
     assert not AuditRecord.objects.filter(action="member.read").exists()
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u3000", None])
+def test_a_name_is_changed_and_never_taken_away(till: Caller, alice: Member, name: str | None) -> None:
+    answer = till.patch(f"members/{alice.number}/", {"name": name})
+
+    assert answer.is_problem
+    assert (answer.status, list(answer.body["errors"])) == (400, ["name"])
+    before = alice.name
+    alice.refresh_from_db()
+    assert alice.name == before != ""
