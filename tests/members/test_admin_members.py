@@ -217,6 +217,7 @@ def test_members_are_taken_along_without_anything_personal(client: Client, membe
     response = client.post(address, {"format": "0", "resource": "0"})
 
     text = text_of(response)
+    assert text.startswith("\ufeff"), "a spreadsheet reads it as UTF-8"
     assert f"{member.number},active,base" in text
     assert "王" not in text
     assert "138" not in text.replace(member.number, "")

@@ -274,7 +274,7 @@ def export(client: Client, model: str, **filters: str) -> list[dict[str, str]]:
     query = "&".join(f"{name}={value}" for name, value in filters.items())
     response = client.post(f"{address}?{query}", {"format": form[1], "resource": "0"})
     assert response.headers["Content-Type"].startswith("text/csv")
-    return list(csv.DictReader(io.StringIO(text_of(response))))
+    return list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
 
 
 def test_entries_are_taken_along_as_filtered_and_that_is_written_down(auditor: Client, member: Member) -> None:
