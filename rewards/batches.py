@@ -252,7 +252,7 @@ def _give_chunk(giving: CouponGiving, actor: Actor, at: datetime) -> int | None:
 
 
 def _hand_out(giving: CouponGiving, members: list[int], actor: Actor, at: datetime) -> list[int]:
-    days = CouponBatch.objects.values_list("valid_days", flat=True).get(pk=giving.batch_id)
+    days, begins = CouponBatch.objects.values_list("valid_days", "valid_from").get(pk=giving.batch_id)
     change = told(actor=actor, at=at, reason=giving.reason)
     given: dict[str, Any] = {
         "batch": giving.batch_id,
@@ -260,7 +260,7 @@ def _hand_out(giving: CouponGiving, members: list[int], actor: Actor, at: dateti
         "members": members,
         "change": json.dumps(change),
         "at": at,
-        "end": None if days is None else last_moment(days, at),
+        "end": None if days is None else last_moment(days, at, begins),
     }
     with connection.cursor() as cursor:
         cursor.execute(_GIVE, given)

@@ -335,9 +335,12 @@ def issue(*, reward: Reward, member: Member, actor: Actor, at: datetime, source:
     )
 
 
-def last_moment(days: int, at: datetime) -> datetime:
-    """Return the end of so many days of validity: the end of a local day, today not counted."""
-    return end_of(local_date(at) + timedelta(days=days))
+def last_moment(days: int, at: datetime, begins: datetime | None = None) -> datetime:
+    """Return the end of so many days of validity: the end of a local day, today not counted.
+
+    They are counted from the first day it is good, where that is still to come.
+    """
+    return end_of(local_date(max(at, begins or at)) + timedelta(days=days))
 
 
 @transaction.atomic
@@ -406,7 +409,8 @@ def _hand_over(coupon: Coupon, member: Member, at: datetime, change: dict[str, A
     free = Coupon.objects.filter(pk=coupon.pk, state__in=untouched, member__isnull=True, used=0, held=0)
     gift: dict[str, Any] = {"state": CouponState.ASSIGNED, "member": member}
     if coupon.valid_days is not None:
-        gift["expires_at"] = Least(F("expires_at"), Value(last_moment(coupon.valid_days, at)))
+        end = last_moment(coupon.valid_days, at, coupon.valid_from)
+        gift["expires_at"] = Least(F("expires_at"), Value(end))
     if not free.update(**gift, change=change):
         return False
     coupon.refresh_from_db()

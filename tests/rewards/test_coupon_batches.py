@@ -227,6 +227,26 @@ def test_a_reward_has_a_batch_or_terms_of_its_own(terms: dict[str, Any]) -> None
         CouponRewardFactory.create(coupon_batch=batch, **terms)
 
 
+def test_the_days_of_a_coupon_that_begins_later_are_counted_from_its_first_day() -> None:
+    begins = AT + timedelta(days=60)
+    batch = outside(valid_from=begins, valid_days=30)
+    take_in(batch, "LATER1", "LATER2", "LATER3")
+    reward = CouponRewardFactory.create(coupon_value_minor=None, coupon_valid_days=None, coupon_batch=batch)
+    buyer = member_with(100)
+
+    bought = order(buyer, reward).coupon
+    assigned = coupons.assign(
+        coupon=Coupon.objects.get(code="LATER2"), member=MemberFactory.create(), actor=TESTER, at=AT
+    )
+    MemberFactory.create()
+    batches.give(giving=giving(batch), actor=TESTER, at=AT)
+    given = Coupon.objects.get(code="LATER3")
+
+    assert bought is not None
+    assert {one.expires_at for one in (bought, assigned, given)} == {coupons.last_moment(30, begins)}
+    assert given.state == "assigned"
+
+
 def test_a_cancelled_order_takes_its_code_of_the_batch_along() -> None:
     batch = CouponBatchFactory.create()
     codes_of(batch)
