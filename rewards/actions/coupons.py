@@ -171,7 +171,7 @@ def redeem(
         reference=reference,
         amount_minor=amount_minor,
         discount_minor=discount,
-        member_id=member.pk if member else held.member_id if held else None,
+        member_id=member.pk if member else None,
         channel=channel or None,
         bill=bill or None,
         reservation=held.pk if held else None,
@@ -493,7 +493,9 @@ def _reservation(coupon: Coupon, source: str, reference: str, at: datetime) -> C
 
 
 def _holder(coupon: Coupon, held: CouponReservation, member: Member | None) -> Member | None:
-    """Refuse another member than it was reserved for, and a member who is no longer active."""
+    """Refuse another member than it was reserved for, and a member who is no longer active, named again or not."""
+    if member is None and held.member_id is not None:
+        member = Member.objects.get(pk=held.member_id)
     if not _is_for(coupon, member) or (member and held.member_id not in (None, member.pk)):
         raise CouponUnusable
     return member

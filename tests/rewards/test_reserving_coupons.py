@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from members.actions.updating import change_standing
 from points.actions.posting import ReferenceConflict
 from rewards import batches, discounts
 from rewards.actions import coupons
@@ -195,6 +196,18 @@ def test_a_members_reservation_counts_against_the_members_limit() -> None:
 
     assert use(coupon, "pay", member=alice, reservation="cart").coupon.used == 1
     assert CouponUse.objects.get().member_id == alice.pk
+
+
+def test_what_was_kept_for_a_member_who_is_suspended_is_used_by_nobody() -> None:
+    coupon, alice = printed_coupon(), MemberFactory.create()
+    reserve(coupon, member=alice)
+    change_standing(member=alice, status="suspended", reason="fraud", actor=TESTER, at=AT)
+
+    with pytest.raises(coupons.CouponUnusable):
+        use(coupon, reservation="cart")
+
+    assert state_of(coupon) == "reserved"
+    assert not CouponUse.objects.exists()
 
 
 def test_what_a_member_left_in_a_cart_counts_no_longer_when_its_time_is_over() -> None:
