@@ -16,7 +16,7 @@ from config.lib.errors import DomainError
 from members import keys
 from members.models import Member
 from points.actions import claiming, spending
-from points.actions.posting import ReferenceConflict
+from points.actions.posting import PointsOutOfRange, ReferenceConflict
 from points.models import Operation
 from rewards import reports
 from rewards.actions import booking as bookings
@@ -25,6 +25,7 @@ from rewards.actions.booking import Booking
 from rewards.eligibility import Asker, OutOfStock, SoldOut, refusals
 from rewards.models import (
     FIRST_STATES,
+    MOST_POINTS,
     REDEMPTION_TRANSITIONS,
     Coupon,
     CouponState,
@@ -146,9 +147,9 @@ def redeem(
 
     A coupon is the member's at once, a service waits for its write-off code, a gift for its delivery, and what costs
     money too for its payment. `price` is what the member agreed to. Raises ReferenceConflict, QuantityOutOfRange,
-    VariantRequired, VariantUnknown, PriceChanged, InsufficientPoints, MemberNotActive, the subclasses of
-    RewardUnavailable and the refusals of a booking. Locks, in this order: the reference, the member's balance, the
-    stock, which is let go in the message that takes it.
+    VariantRequired, VariantUnknown, PriceChanged, PointsOutOfRange, InsufficientPoints, MemberNotActive, the
+    subclasses of RewardUnavailable and the refusals of a booking. Locks, in this order: the reference, the member's
+    balance, the stock, which is let go in the message that takes it.
     """
     order = _Order(member, reward, variant, quantity, address.strip(), booking, price, source, reference, actor, at)
     try:
@@ -311,6 +312,8 @@ def _place(order: _Order, redemption_id: int) -> Redemption:
     if order.price not in (None, price):
         raise PriceChanged
     points = price.points * order.quantity
+    if points > MOST_POINTS:
+        raise PointsOutOfRange
     posted = spending.spend(
         member=member,
         points=points,

@@ -1,6 +1,15 @@
 """For what: the catalogue with its stock, coupons and their codes, and what members redeemed."""
 
-from .catalogue import LimitPeriod, Reward, RewardCategory, RewardKind, RewardVariant, Stock, StockMovement
+from .catalogue import (
+    MOST_POINTS,
+    LimitPeriod,
+    Reward,
+    RewardCategory,
+    RewardKind,
+    RewardVariant,
+    Stock,
+    StockMovement,
+)
 from .coupons import (
     COUPON_TRANSITIONS,
     PROMISE,
@@ -38,6 +47,7 @@ __all__ = [
     "BOOKABLE_STATES",
     "COUPON_TRANSITIONS",
     "FIRST_STATES",
+    "MOST_POINTS",
     "OPEN_STATES",
     "PROMISE",
     "REDEMPTION_TRANSITIONS",

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import pghistory
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import FileExtensionValidator
+from django.core.validators import FileExtensionValidator, MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now, Sign
@@ -15,6 +15,12 @@ from rewards.pictures import picture_name, refuse_false_picture
 from rewards.querysets import RewardQuerySet
 
 from .laws import change_field, history, keeps_history, never_deleted
+
+#: The most one movement of points takes, and so the most a piece can cost, in points as in minor units.
+MOST_POINTS = 10**12
+
+#: A hundred years: what is good for longer has no end.
+MOST_DAYS = 36_500
 
 
 class RewardKind(models.TextChoices):
@@ -64,6 +70,17 @@ def _prices_valid() -> Q:
         output_field=models.BooleanField(),
     )
     return Q(is_object) & Q(are_whole)
+
+
+def _prices_in_range() -> Q:
+    """No price is more than can be paid, whatever the tier."""
+    are_too_high = models.Func(
+        F("points_by_tier"),
+        template=f"(jsonb_path_exists(%(expressions)s, '$.* ? (@ > {MOST_POINTS})'))",
+        output_field=models.BooleanField(),
+    )
+    is_money_fine = Q(money_minor__isnull=True) | Q(money_minor__lte=MOST_POINTS)
+    return Q(points__lte=MOST_POINTS) & is_money_fine & ~Q(are_too_high)
 
 
 def _coupon_terms_whole() -> Q:
@@ -132,7 +149,7 @@ class Reward(models.Model):
         validators=[FileExtensionValidator(["jpg", "jpeg", "png", "webp"]), refuse_false_picture],
         help_text=_("JPEG, PNG or WebP, at most 2 MB."),
     )
-    points = models.PositiveBigIntegerField(_("price in points"))
+    points = models.PositiveBigIntegerField(_("price in points"), validators=[MaxValueValidator(MOST_POINTS)])
     points_by_tier = models.JSONField(
         _("price by tier"),
         default=dict,
@@ -144,6 +161,7 @@ class Reward(models.Model):
         _("price in money (minor units)"),
         null=True,
         blank=True,
+        validators=[MaxValueValidator(MOST_POINTS)],
         help_text=_("What a piece costs besides the points. Empty: points alone."),
     )
     is_active = models.BooleanField(_("active"), default=True, db_default=True)
@@ -179,7 +197,11 @@ class Reward(models.Model):
         help_text=_("Empty: the currency of the programme."),
     )
     coupon_valid_days = models.PositiveIntegerField(
-        _("coupon: days of validity"), null=True, blank=True, help_text=_("Counted from the issue. Empty: no end.")
+        _("coupon: days of validity"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MOST_DAYS)],
+        help_text=_("Counted from the issue. Empty: no end."),
     )
     coupon_batch = models.ForeignKey(
         "CouponBatch",
@@ -211,6 +233,16 @@ class Reward(models.Model):
                 name="reward_points_by_tier_valid",
                 condition=_prices_valid(),
                 violation_error_message=_('The price by tier is an object of whole numbers, e.g. {"gold": 900}.'),
+            ),
+            models.CheckConstraint(
+                name="reward_prices_in_range",
+                condition=_prices_in_range(),
+                violation_error_message=_("A price is at most 1,000,000,000,000."),
+            ),
+            models.CheckConstraint(
+                name="reward_days_in_range",
+                condition=Q(coupon_valid_days__isnull=True) | Q(coupon_valid_days__lte=MOST_DAYS),
+                violation_error_message=_("A coupon is good for at most 36,500 days."),
             ),
             models.CheckConstraint(
                 name="reward_money_valid",

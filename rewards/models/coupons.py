@@ -2,6 +2,7 @@
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -11,7 +12,7 @@ from django.utils.translation import pgettext_lazy
 from members.models import Member, Tier
 from rewards.querysets import CouponQuerySet, CouponUseQuerySet
 
-from .catalogue import Reward
+from .catalogue import MOST_DAYS, Reward
 from .laws import change_field, history, judges_states, keeps_history, never_deleted, refuse, rows, written_by_trigger
 
 #: A code that was not drawn by us: no space, dash or slash, for a typed code loses the first two and an address ends
@@ -82,6 +83,11 @@ def terms_hold(table: str) -> tuple[models.CheckConstraint, ...]:
             & (Q(valid_days__isnull=True) | Q(valid_days__gt=0)),
             violation_error_message=_("A code has 1 to 1,000,000 uses, and no limit of a coupon is nought."),
         ),
+        models.CheckConstraint(
+            name=f"{table}_days_in_range",
+            condition=Q(valid_days__isnull=True) | Q(valid_days__lte=MOST_DAYS),
+            violation_error_message=_("A coupon is good for at most 36,500 days."),
+        ),
     )
 
 
@@ -125,7 +131,10 @@ class CouponTerms(models.Model):
         _("days of validity"),
         null=True,
         blank=True,
-        help_text=_("Counted from the day a member gets it; it never outlives the end above."),
+        validators=[MaxValueValidator(MOST_DAYS)],
+        help_text=_(
+            "Counted from the day a member gets it, or from its first day if later; it never outlives the end above."
+        ),
     )
 
     class Meta:

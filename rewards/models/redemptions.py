@@ -65,6 +65,7 @@ REDEMPTION_TRANSITIONS: tuple[tuple[str, str, str], ...] = (
     ("service", "ready", "cancelled"),
     ("service", "ready", "no_show"),
     ("service", "no_show", "returned"),
+    ("service", "completed", "returned"),
     ("coupon", "completed", "cancelled"),
 )
 
@@ -90,9 +91,9 @@ _JUDGE_PAYMENT_AND_BOOKING = f"""
     ELSIF TG_OP = 'UPDATE' AND (NEW.booked_for, NEW.booked_place) IS DISTINCT FROM (OLD.booked_for, OLD.booked_place)
         AND OLD.state NOT IN ({", ".join(f"'{state}'" for state in BOOKABLE_STATES)}) THEN
         {refuse("redemption_booking_while_open", "the booking of what is % stays", "OLD.state")}
-    ELSIF TG_OP = 'UPDATE' AND OLD.state = 'no_show' AND NEW.state = 'returned'
+    ELSIF TG_OP = 'UPDATE' AND NEW.kind = 'service' AND OLD.state <> NEW.state AND NEW.state = 'returned'
         AND coalesce(NEW.change ->> 'reason', '') = '' THEN
-        {refuse("redemption_excuse_has_reason", "the points of a no-show come back for a reason only")}
+        {refuse("redemption_excuse_has_reason", "the points of a service come back for a reason only")}
     END IF;
 """
 
@@ -235,7 +236,7 @@ class Redemption(MemberOwned):
         )  # fmt: skip
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} × {self.quantity} ({self.get_state_display()})"
+        return f"{self.reward} × {self.quantity} ({self.get_state_display()})"
 
     @property
     def grouped_pickup_code(self) -> str:

@@ -372,6 +372,32 @@ def test_a_coupon_is_worth_a_value_or_a_percentage(terms: dict[str, Any]) -> Non
         CouponBatchFactory.create(**terms)
 
 
+@pytest.mark.parametrize(
+    ("change", "law"),
+    [
+        ("points = 1000000000001", "reward_prices_in_range"),
+        ("money_minor = 1000000000001", "reward_prices_in_range"),
+        ("""points_by_tier = '{"gold": 1e30}'""", "reward_prices_in_range"),
+        ("coupon_valid_days = 36501", "reward_days_in_range"),
+    ],
+)
+def test_no_price_and_no_validity_is_beyond_all_bounds(change: str, law: str) -> None:
+    reward = RewardFactory.create()
+
+    with refused(law):
+        run(f"UPDATE rewards_reward SET {change} WHERE id = %s", reward.pk)
+
+
+def test_the_days_of_a_coupon_end_within_a_hundred_years() -> None:
+    with refused("couponbatch_days_in_range"), transaction.atomic():
+        CouponBatchFactory.create(valid_days=36_501)
+    with refused("coupon_days_in_range"):
+        run(
+            "INSERT INTO rewards_coupon (state, value_minor, currency, valid_days, issued_at, change) "
+            f"VALUES ('issued', 1, 'CNY', 36501, now(), {WHO.removeprefix('change = ')})"
+        )
+
+
 def test_an_order_goes_only_where_its_kind_allows() -> None:
     ways: dict[tuple[str, str], list[str]] = {
         ("gift", "placed"): [],
@@ -490,6 +516,15 @@ def test_a_no_show_was_booked_and_due_and_is_excused_for_a_reason_only() -> None
     with refused("redemption_excuse_has_reason"):
         run(f"UPDATE rewards_redemption SET state = 'returned', {WHO} WHERE id = %s", booked.pk)
     run(f"UPDATE rewards_redemption SET state = 'returned', {WHY} WHERE id = %s", booked.pk)
+
+
+def test_a_service_that_was_had_comes_back_for_a_reason_only() -> None:
+    service = order(member_with(10_000), ServiceRewardFactory.create())
+    run(f"UPDATE rewards_redemption SET state = 'completed', {WHO} WHERE id = %s", service.pk)
+
+    with refused("redemption_excuse_has_reason"):
+        run(f"UPDATE rewards_redemption SET state = 'returned', {WHO} WHERE id = %s", service.pk)
+    run(f"UPDATE rewards_redemption SET state = 'returned', {WHY} WHERE id = %s", service.pk)
 
 
 def test_an_order_keeps_what_was_agreed() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config.lib.errors import DomainError
-from points.actions.posting import InsufficientPoints, MemberNotActive, ReferenceConflict
+from points.actions.posting import InsufficientPoints, MemberNotActive, PointsOutOfRange, ReferenceConflict
 from points.calendar import end_of_day
 from points.models import Entry, Reference
 from points.reports import check_books
@@ -555,3 +555,12 @@ def test_what_was_ordered_while_nobody_counted_does_not_come_back_as_a_piece(had
 
     assert Stock.objects.get().count == 0
     assert available(member) == 1_000
+
+
+def test_more_points_than_can_be_moved_at_once_are_refused_in_words() -> None:
+    member, reward = member_with(1_000), RewardFactory.create(points=10**12)
+
+    with pytest.raises(PointsOutOfRange):
+        redeem(member, reward, quantity=1_000)
+
+    assert_nothing_happened(member, 1_000)
