@@ -83,7 +83,11 @@ def hold(
     """
     if not timedelta(seconds=1) <= expires_in <= LONGEST:
         raise HoldTooLong(days=LONGEST.days)
-    type_id = catalogue.type_id(point_type)
+    try:
+        type_id = catalogue.type_id(point_type)
+    except catalogue.UnknownPointType:
+        _refuse_used(Operation.HOLD, source, reference)
+        raise
     digest = claiming.digest_of(
         member=member.pk, type=point_type, points=points, expires_in=expires_in.total_seconds()
     )
@@ -150,6 +154,7 @@ def capture(
     if wanted < 1:
         raise PointsOutOfRange
     if wanted > hold.points:
+        _refuse_used(Operation.CAPTURE, source, reference)
         raise HoldExceeded(held=hold.points, needed=wanted)
 
     def write(current: Hold) -> None:
@@ -175,6 +180,12 @@ def void(
         post(_from_held(current, "release", "available", current.points, source, reference, actor, at, None, ""))
 
     return _close(hold, Operation.VOID, status, 0, source, reference, at, write)
+
+
+def _refuse_used(operation: Operation, source: str, reference: str) -> None:
+    """Other content under a used reference is a conflict, whatever else is wrong with it."""
+    if claiming.find(source=source, operation=operation, reference=reference):
+        raise ReferenceConflict(reference=reference)
 
 
 def _close(

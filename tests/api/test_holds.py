@@ -79,6 +79,25 @@ def test_a_used_reference_with_other_content_is_a_conflict(till: Caller, rich: M
     assert available(rich) == (900, 100, 0)
 
 
+@pytest.mark.parametrize("change", [{"type": "gold"}, {"points": 10**12}])
+def test_a_used_reference_is_a_conflict_whatever_else_is_wrong(
+    till: Caller, rich: Member, change: dict[str, Any]
+) -> None:
+    held = hold(till, rich)
+    till.post(f"holds/{held['id']}/capture/", {"reference": "c", "points": 60})
+
+    again = till.post("holds/", {"reference": "h", "member": rich.number, "points": 100, **change})
+    captured = till.post(f"holds/{held['id']}/capture/", {"reference": "c", "points": 101})
+    fresh = till.post(f"holds/{held['id']}/capture/", {"reference": "c-2", "points": 101})
+
+    assert [(one.status, one.body["code"]) for one in (again, captured, fresh)] == [
+        (409, "reference_conflict"),
+        (409, "reference_conflict"),
+        (422, "hold_exceeded"),
+    ]
+    assert available(rich) == (940, 0, 60)
+
+
 def test_a_closed_hold_stays_closed(till: Caller, rich: Member) -> None:
     held = hold(till, rich)
     till.post(f"holds/{held['id']}/void/", {"reference": "v"})
