@@ -253,7 +253,7 @@ CALLS: dict[str, Call] = {
     "find_members": Call(_page(_MEMBER)),
     "get_member": Call(_MEMBER),
     "change_member": Call(
-        _MEMBER, {"email": "xiaoming@example.com"}, _PROFILE | {"member_not_open": {"status": "closed"}}
+        _MEMBER, {"email": "xiaoming@example.com"}, _PROFILE | {"member_not_open": {"state": "closed"}}
     ),
     "get_balance": Call(
         [
@@ -335,11 +335,11 @@ CALLS: dict[str, Call] = {
         _HOLD | {"status": "captured", "captured": 300},
         {"reference": "capture-1", "points": 300, "event": "bill-1"},
         _USED_BEFORE
-        | {"hold_closed": {"status": "voided"}, "hold_exceeded": {"held": 500, "needed": 600}, "unknown_event": {}}
+        | {"hold_closed": {"state": "voided"}, "hold_exceeded": {"held": 500, "needed": 600}, "unknown_event": {}}
         | {"event_refunded": {}},
     ),
     "void_hold": Call(
-        _HOLD | {"status": "voided"}, {"reference": "void-1"}, _USED_BEFORE | {"hold_closed": {"status": "captured"}}
+        _HOLD | {"status": "voided"}, {"reference": "void-1"}, _USED_BEFORE | {"hold_closed": {"state": "captured"}}
     ),
     "list_rewards": Call(
         _page(
@@ -386,12 +386,12 @@ CALLS: dict[str, Call] = {
     "cancel_redemption": Call(
         _ORDER | {"status": "cancelled"},
         {"reference": "cancel-1", "reason": "ordered by mistake"},
-        _USED_BEFORE | {"cannot_cancel": {"status": "shipped"}, "coupon_over": {"state": "redeemed"}},
+        _USED_BEFORE | {"cannot_cancel": {"state": "shipped"}, "coupon_over": {"state": "redeemed"}},
     ),
     "reschedule_redemption": Call(
         _SERVICE,
         {"reference": "move-1", "booking": _BOOKED, "reason": "asked on the phone"},
-        _USED_BEFORE | _BOOKING_REFUSALS | {"booking_unchanged": {}, "cannot_reschedule": {"status": "completed"}},
+        _USED_BEFORE | _BOOKING_REFUSALS | {"booking_unchanged": {}, "cannot_reschedule": {"state": "completed"}},
     ),
     "pay_redemption": Call(
         {name: _SERVICE[name] for name in ("id", "status", "reward", "quantity")} | {"money": FIVE, "paid_at": AT},
@@ -401,7 +401,7 @@ CALLS: dict[str, Call] = {
             "nothing_to_pay": {},
             "wrong_amount": {"due": "5.00", "currency": "CNY"},
             "already_paid": {},
-            "cannot_pay": {"status": "cancelled"},
+            "cannot_pay": {"state": "cancelled"},
         },
     ),
     "write_off_redemption": Call(
@@ -411,7 +411,7 @@ CALLS: dict[str, Call] = {
         _USED_BEFORE
         | {
             "pickup_code_unknown": {},
-            "pickup_code_over": {"reward": "Lounge", "status": "completed", "since": "10:05"},
+            "pickup_code_over": {"reward": "Lounge", "state": "completed", "since": "10:05"},
         },
     ),
     "validate_coupon": Call(

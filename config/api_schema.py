@@ -23,6 +23,11 @@ _PROBLEM = {
             "description": "Stable: programs decide by it.",
             "examples": ["insufficient_points"],
         },
+        "state": {
+            "type": "string",
+            "description": "Where the hold, order or coupon stands that this refusal is about: stable.",
+            "examples": ["captured"],
+        },
         "errors": {
             "type": "object",
             "description": "Reasons by field.",

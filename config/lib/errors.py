@@ -2,13 +2,15 @@
 
 from typing import Any, ClassVar
 
+from django.db.models import Choices
 from django.utils.translation import gettext_lazy as _
 
 
 class DomainError(Exception):
     """A request the programme's rules refuse, with a stable code, an HTTP status, a sentence and the facts behind it.
 
-    Subclasses live beside the action that raises them. `message` is a lazy text whose %-format fields `facts` fill.
+    Subclasses live beside the action that raises them. `message` is a lazy text whose %-format fields `facts` fill. A
+    choice among the facts is its label in the sentence and its stable value to a client.
     """
 
     code: ClassVar[str] = "refused"
@@ -23,4 +25,5 @@ class DomainError(Exception):
 
     def __str__(self) -> str:
         text = str(self.message)
-        return text % self.facts if self.facts else text
+        said = {name: fact.label if isinstance(fact, Choices) else fact for name, fact in self.facts.items()}
+        return text % said if said else text

@@ -25,7 +25,7 @@ _NEXT: dict[str, frozenset[str]] = {
 
 class MemberNotOpen(DomainError):
     code = "member_not_open"
-    message = _("member: the membership is %(status)s.")
+    message = _("member: the membership is %(state)s.")
 
 
 class StandingUnreachable(DomainError):
@@ -42,7 +42,7 @@ def update_profile(*, member: Member, changes: Profile, actor: Actor, at: dateti
     cleaned = profiles.clean(changes, at=at)
     locked = _lock(member)
     if locked.status not in _NEXT:
-        raise MemberNotOpen(status=locked.get_status_display())
+        raise MemberNotOpen(state=MemberStatus(locked.status))
     if "attributes" in cleaned and locked.attributes.get(DEVICE):
         cleaned["attributes"][DEVICE] = locked.attributes[DEVICE]
     changed = [name for name, value in cleaned.items() if getattr(locked, name) != value]

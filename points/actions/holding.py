@@ -34,7 +34,7 @@ class HoldClosed(DomainError):
 
     code = "hold_closed"
     status = 409
-    message = _("The hold is closed: %(status)s.")
+    message = _("The hold is closed: %(state)s.")
 
 
 class HoldExceeded(DomainError):
@@ -222,7 +222,7 @@ def _close(
             if _was_closed_by(current, status, captured, source, reference):
                 return Held(current, replayed=True)
             late = current.status == HoldStatus.HELD  # its time is over, and nobody has released it yet
-            raise HoldClosed(status=HoldStatus.EXPIRED.label if late else current.get_status_display())
+            raise HoldClosed(state=HoldStatus.EXPIRED if late else HoldStatus(current.status))
         write(current)
         return Held(current, replayed=False)
 

@@ -13,6 +13,7 @@ from rewards.actions import claims
 from rewards.models import (
     BOOKABLE_STATES,
     Redemption,
+    RedemptionState,
     RedemptionTopic,
     Reward,
     RewardKind,
@@ -52,7 +53,7 @@ class CannotReschedule(DomainError):
     """The service was had, missed or cancelled."""
 
     code = "cannot_reschedule"
-    message = _("This order can no longer be rescheduled: %(status)s.")
+    message = _("This order can no longer be rescheduled: %(state)s.")
 
 
 TIME_HAS_COME = _("The time it was booked for has come, so it can no longer be cancelled or moved. Please talk to us.")
@@ -128,6 +129,6 @@ def reschedule(
     if not moved:
         if not redemption.can_be_booked or redemption.is_due(at):
             is_due = redemption.is_due(at)
-            raise CannotReschedule(TIME_HAS_COME if is_due else None, status=redemption.get_state_display())
+            raise CannotReschedule(TIME_HAS_COME if is_due else None, state=RedemptionState(redemption.state))
         raise BookingUnchanged
     return Rescheduled(redemption, replayed=False)

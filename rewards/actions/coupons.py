@@ -352,7 +352,7 @@ def assign(*, coupon: Coupon, member: Member, actor: Actor, at: datetime, reason
     for reserved in _stale(coupon, at).order_by("id"):
         let_go(reserved, actor=actor, at=at)
     if not _hand_over(coupon, member, at, told(actor=actor, at=at, reason=reason)):
-        raise CouponNotAssignable(state=coupon.get_state_display())
+        raise CouponNotAssignable(state=CouponState(coupon.state))
     return coupon
 
 
@@ -387,9 +387,7 @@ def void(*, coupon: Coupon, actor: Actor, at: datetime, reason: str = "", unused
         good = good.filter(used=0)
     if not good.update(state=CouponState.VOID, change=told(actor=actor, at=at, reason=reason)):
         coupon.refresh_from_db()
-        raise CouponOver(
-            state=CouponState.REDEEMED.label if unused_only and coupon.used else coupon.get_state_display()
-        )
+        raise CouponOver(state=CouponState.REDEEMED if unused_only and coupon.used else CouponState(coupon.state))
     coupon.refresh_from_db()
     return coupon
 

@@ -24,7 +24,7 @@ class StepRefused(DomainError):
     """The order stands where this step does not follow."""
 
     code = "step_refused"
-    message = _("This order is %(status)s and cannot become %(wanted)s.")
+    message = _("This order is %(state)s and cannot become %(wanted)s.")
 
 
 class PaymentMissing(DomainError):
@@ -52,7 +52,7 @@ class PickupCodeOver(DomainError):
     """The order of this code was written off, cancelled or missed; the clerk tells the member when."""
 
     code = "pickup_code_over"
-    message = _("code: %(reward)s is %(status)s since %(since)s.")
+    message = _("code: %(reward)s is %(state)s since %(since)s.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def no_show(
     if not moved:
         if redemption.state == RedemptionState.READY:
             raise NotMissed
-        raise StepRefused(status=redemption.get_state_display(), wanted=RedemptionState.NO_SHOW.label)
+        raise StepRefused(state=RedemptionState(redemption.state), wanted=RedemptionState.NO_SHOW)
     if restore:
         return_(redemption=redemption, actor=actor, at=at, reason=reason, restock=False)
     return redemption
@@ -162,9 +162,10 @@ def return_(
     restock: bool = True,
     source: str = SOURCE,
 ) -> Redemption:
-    """Take back a gift that was sent, or excuse a no-show: the points return to their lots, once.
+    """Take back a gift that was sent or a service written off by mistake, or excuse a no-show: the points return to
+    their lots, once.
 
-    The pieces return to the stock if wanted. A no-show is excused for a reason only.
+    The pieces return to the stock if wanted. The points of a service come back for a reason only.
     """
     if redemption.kind == RewardKind.SERVICE and not reason.strip():
         raise ReasonMissing
@@ -186,7 +187,7 @@ def _write_off(redemption: Redemption, actor: Actor, at: datetime, **by: str) ->
     except StepRefused:
         raise PickupCodeOver(
             reward=str(redemption.reward),
-            status=redemption.get_state_display(),
+            state=RedemptionState(redemption.state),
             since=date_format(localtime(redemption.changed_at), "DATETIME_FORMAT"),
         ) from None
 
@@ -198,5 +199,5 @@ def _step(redemption: Redemption, state: RedemptionState, change: dict[str, Any]
     if not moved:
         if redemption.is_unpaid and redemption.state == RedemptionState.PLACED:
             raise PaymentMissing
-        raise StepRefused(status=redemption.get_state_display(), wanted=state.label)
+        raise StepRefused(state=RedemptionState(redemption.state), wanted=state)
     return redemption

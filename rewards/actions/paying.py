@@ -43,7 +43,7 @@ class CannotPay(DomainError):
     """The order was cancelled before it was paid."""
 
     code = "cannot_pay"
-    message = _("This order can no longer be paid: %(status)s.")
+    message = _("This order can no longer be paid: %(state)s.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,5 +95,5 @@ def record_payment(
     )
     redemption.refresh_from_db()
     if not paid:
-        raise AlreadyPaid if redemption.paid_at else CannotPay(status=redemption.get_state_display())
+        raise AlreadyPaid if redemption.paid_at else CannotPay(state=RedemptionState(redemption.state))
     return Payment(redemption, replayed=False)

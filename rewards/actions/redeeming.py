@@ -72,7 +72,7 @@ class CannotCancel(DomainError):
     """The order has gone too far, or is undone already."""
 
     code = "cannot_cancel"
-    message = _("This order can no longer be cancelled: %(status)s.")
+    message = _("This order can no longer be cancelled: %(state)s.")
 
 
 _ON_ITS_WAY = _("This order is on its way and can no longer be cancelled. Once it comes back, its points do too.")
@@ -211,12 +211,12 @@ def cancel(
     change = told(actor=actor, at=at, source=source, reference=reference, reason=reason)
     if not orders.update(state=RedemptionState.CANCELLED, change=change):
         redemption.refresh_from_db()
-        raise CannotCancel(_why_not(redemption, at), status=redemption.get_state_display())
+        raise CannotCancel(_why_not(redemption, at), state=RedemptionState(redemption.state))
     redemption.refresh_from_db()
     if redemption.coupon is not None:
         # A coupon that ended is worth nothing, marked by the night or not: it does not become points again.
         if redemption.coupon.expires_at is not None and redemption.coupon.expires_at <= at:
-            raise coupons.CouponOver(state=CouponState.EXPIRED.label)
+            raise coupons.CouponOver(state=CouponState.EXPIRED)
         coupons.void(coupon=redemption.coupon, actor=actor, at=at, reason=reason, unused_only=True)
     give_back(redemption=redemption, source=source, actor=actor, at=at)
     return Redeemed(redemption, redemption.coupon, replayed=False)

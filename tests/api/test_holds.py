@@ -105,7 +105,8 @@ def test_a_closed_hold_stays_closed(till: Caller, rich: Member) -> None:
     answer = till.post(f"holds/{held['id']}/capture/", {"reference": "c"})
 
     assert answer.is_problem
-    assert (answer.status, answer.body["code"]) == (409, "hold_closed")
+    assert (answer.status, answer.body["code"], answer.body["state"]) == (409, "hold_closed", "voided")
+    assert "Voided" in answer.body["detail"]
     assert available(rich) == (1000, 0, 0)
 
 
@@ -239,5 +240,5 @@ def test_a_hold_ends_at_its_deadline(till: Caller, rich: Member) -> None:
 
         answer = till.post(f"holds/{held['id']}/capture/", {"reference": "c"})
 
-    assert (answer.status, answer.body["code"], answer.body["status"]) == (409, "hold_closed", 409)
+    assert (answer.status, answer.body["code"], answer.body["state"]) == (409, "hold_closed", "expired")
     assert available(rich) == (900, 100, 0)

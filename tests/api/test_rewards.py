@@ -293,10 +293,24 @@ def test_a_shipped_order_says_how_and_is_no_longer_cancelled(till: Caller, rich:
     refused = till.post(f"redemptions/{placed['id']}/cancel/", {"reference": "c"})
     shipped = till.get(f"redemptions/{placed['id']}/").body
 
-    assert (refused.status, refused.body["code"]) == (422, "cannot_cancel")
+    assert (refused.status, refused.body["code"], refused.body["state"]) == (422, "cannot_cancel", "shipped")
     assert "on its way" in refused.body["detail"]
     assert (shipped["status"], shipped["carrier"], shipped["tracking"]) == ("shipped", "SF", "SF1")
     assert available(rich) == 700
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "Redeemed"), ("zh-hans", "已核销")])
+def test_why_a_used_coupon_is_not_taken_back_is_a_code_beside_the_sentence(
+    till: Caller, rich: Member, voucher: Reward, language: str, word: str
+) -> None:
+    placed = till.post("redemptions/", asked(rich, "voucher")).body
+    money = {"money": {"amount": "10.00", "currency": "CNY"}}
+    till.post(f"coupons/{placed['coupon']['code']}/redeem/", {"reference": "u", **money})
+
+    refused = till.post(f"redemptions/{placed['id']}/cancel/", {"reference": "c"}, Accept_Language=language)
+
+    assert (refused.status, refused.body["code"], refused.body["state"]) == (422, "coupon_over", "redeemed")
+    assert word in refused.body["detail"]
 
 
 def test_the_same_order_again_gives_the_first_answer(till: Caller, rich: Member, voucher: Reward) -> None:
