@@ -283,6 +283,7 @@ class NewBatchPage(ActionPage):
     submit_label = _("Make the codes")
     form_class: Any = BatchForm
     permission = "rewards.add_couponbatch"
+    batch: CouponBatch
 
     def confirmation(self, form: Any) -> list[tuple[Any, Any]]:
         said = form.cleaned_data
@@ -300,10 +301,13 @@ class NewBatchPage(ActionPage):
         enqueue("rewards.issue_codes", batch_id=batch.pk)
         return _("The codes are being made.")
 
+    def get_success_url(self) -> str:
+        return reverse("admin:rewards_couponbatch_change", args=[self.batch.pk])
+
     def make(self, form: Any, **more: Any) -> CouponBatch:
         """Write the batch, whose terms stand from now on."""
         at = timezone.now()
-        batch = CouponBatch.objects.create(**form.terms(), **more, created_by=self.actor, created_at=at)
+        self.batch = batch = CouponBatch.objects.create(**form.terms(), **more, created_by=self.actor, created_at=at)
         details = {"batch": batch.pk, "quantity": batch.quantity, "origin": batch.origin}
         auditing.record(actor=self.actor, action="couponbatch.added", details=details, at=at)
         return batch
@@ -391,15 +395,17 @@ class GivePage(ActionPage):
     form_class = GiveForm
     permission = "rewards.change_coupon"
 
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"batch": self.subject}
+
     def confirmation(self, form: GiveForm) -> list[tuple[Any, Any]]:
         giving = self._giving(form)
-        free = Coupon.objects.filter(batch=self.subject, state=CouponState.ISSUED).count()
         return [
             (_("Batch"), self.subject),
             (_("tier"), giving.tier or _("All tiers")),
             (_("segment"), giving.segment),
             (_("Members"), number(batches.audience(giving).count())),
-            (_("Free codes"), number(free)),
+            (_("Free codes"), number(form.free_codes().count())),
         ]
 
     def act(self, form: GiveForm) -> Any:
@@ -466,7 +472,8 @@ def _lines(batch: CouponBatch) -> Iterator[str]:
     columns = ("code", "state", "member__number", "uses", "used", "expires_at")
     for code, state, member, uses, used, end in coupons_.values_list(*columns).iterator(chunk_size=2_000):
         safe = f"'{code}" if code[:1] in ("=", "+", "-", "@") else code
-        yield str(writer.writerow([safe, state, member or "", uses, used, end.isoformat() if end else ""]))
+        ends = timezone.localtime(end).isoformat() if end else ""
+        yield str(writer.writerow([safe, state, member or "", uses, used, ends]))
 
 
 @admin.register(CouponBatch)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
@@ -19,8 +20,9 @@ from members.admin.forms import reason_field
 from members.admin.styling import StyledForm, dress
 from members.models import Tier
 from points.admin.forms import MemberField, MoneyField, PricesField, WordsField
-from rewards import code_files
-from rewards.models import Redemption, Reward, RewardKind, RewardVariant
+from rewards import batches, code_files
+from rewards.models import Coupon, CouponBatch, CouponGiving, Redemption, Reward, RewardKind, RewardVariant
+from rewards.querysets import CouponQuerySet
 
 
 class RewardForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -281,7 +283,9 @@ class TermsForm(StyledForm):
         min_value=1,
         max_value=3_650,
         required=False,
-        help_text=_("Counted from the day a member gets it; it never outlives the end above."),
+        help_text=_(
+            "Counted from the day a member gets it, or from its first day if later; it never outlives the end above."
+        ),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -302,6 +306,8 @@ class TermsForm(StyledForm):
         begins, ends = cleaned.get("valid_from"), cleaned.get("expires_at")
         if begins and ends and ends <= begins:
             self.add_error("expires_at", _("The period must end after it begins."))
+        if ends and ends <= timezone.now():
+            self.add_error("expires_at", _("This is in the past: nobody could use the coupons."))
         for name in ("value_minor", "most_minor"):
             cleaned[name] = cleaned.get(name) or None
         cleaned["uses"] = cleaned.get("uses") or 1
@@ -363,7 +369,7 @@ class OutsideBatchForm(CodesForm, TermsForm):
 
 
 class GiveForm(StyledForm):
-    """Who gets a code of a batch each."""
+    """Who gets a code of a batch each; a giving to nobody or of nothing is a mistake."""
 
     tier = forms.ModelChoiceField(Tier.objects.none(), label=_("tier"), required=False, empty_label=_("All tiers"))
     segment = forms.CharField(
@@ -371,6 +377,21 @@ class GiveForm(StyledForm):
     )
     reason = reason_field()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, batch: CouponBatch, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.batch = batch
         self.fields["tier"].queryset = Tier.objects.all()  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return cleaned
+        if not batches.audience(CouponGiving(tier=cleaned["tier"], segment=cleaned["segment"])).exists():
+            self.add_error("segment" if cleaned["segment"] else "tier", _("No active member is in it."))
+        elif self.batch.is_made and not self.free_codes().exists():
+            self.add_error(None, _("This batch has no code left that could be used."))
+        return cleaned
+
+    def free_codes(self) -> CouponQuerySet:
+        """Return the codes of the batch that can still be given out."""
+        return Coupon.objects.filter(batch=self.batch).free(timezone.now())

@@ -19,7 +19,16 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from config.lib import actor
 from config.lib.errors import DomainError
 from members.actions import auditing
-from members.admin.base import ActionPage, AdminPage, DayFilter, ReadOnlyAdmin, display, moment, shown_moment
+from members.admin.base import (
+    ActionPage,
+    AdminPage,
+    DayFilter,
+    ReadOnlyAdmin,
+    display,
+    moment,
+    shown_day,
+    shown_moment,
+)
 from members.admin.screen import Cell, Panel
 from members.models import Member
 from points.admin.reading import link, member_link, number, sum_of_money
@@ -223,7 +232,7 @@ class CancelPage(OrderPage):
 
 
 class ReturnPage(OrderPage):
-    """An order that came back, or a no-show that is excused."""
+    """An order that came back, a no-show that is excused, or a service that was written off by mistake."""
 
     title = _("Take the order back")
     intro = _("The points return to the lots they left.")
@@ -232,8 +241,8 @@ class ReturnPage(OrderPage):
     is_dangerous = True
 
     def get_initial(self) -> dict[str, Any]:
-        """A visit that was missed does not come back into stock, a piece does."""
-        return {"restock": self.subject.kind == RewardKind.GIFT}
+        """A visit that was missed does not come back into stock, a piece or a visit nobody made does."""
+        return {"restock": self.subject.state != RedemptionState.NO_SHOW}
 
     def act(self, form: ReturnForm) -> Any:
         fulfilling.return_(
@@ -254,6 +263,21 @@ class WriteOffPage(OrderPage):
     submit_label = _("Write off")
     form_class = WriteOffForm
     written: Redemption
+
+    def confirmation(self, form: WriteOffForm) -> list[tuple[Any, Any]]:
+        """Ask once more where the member is expected on another day: the code may be of another visit."""
+        orders = Redemption.objects.by_pickup_code(form.cleaned_data["code"]).filter(state=RedemptionState.READY)
+        redemption = orders.select_related("reward").first()
+        if redemption is None or redemption.booked_for is None:
+            return []
+        today = timezone.localdate()
+        if timezone.localdate(redemption.booked_for) == today:
+            return []
+        return [
+            (_("reward"), f"{redemption.reward} × {redemption.quantity}"),
+            (_("booked for"), shown_booking(redemption)),
+            (_("Today"), shown_day(today)),
+        ]
 
     def act(self, form: WriteOffForm) -> Any:
         self.written = fulfilling.write_off(code=form.cleaned_data["code"], actor=self.actor, at=timezone.now())

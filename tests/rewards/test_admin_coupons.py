@@ -1,8 +1,10 @@
 """Coupon batches on screen: their terms, how far they have come, codes in and out, and given to many."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -54,7 +56,7 @@ def test_a_batch_is_made_with_all_its_terms_and_repeats_them_first(manager: Clie
     address = reverse("admin:rewards_couponbatch_new")
 
     asked = text_of(manager.post(address, answers))
-    manager.post(address, answers | {"confirmed": "1"})
+    made = manager.post(address, answers | {"confirmed": "1"})
 
     for words in (
         "20%, at most 50.00 CNY",
@@ -69,6 +71,7 @@ def test_a_batch_is_made_with_all_its_terms_and_repeats_them_first(manager: Clie
     assert (batch.percent, batch.most_minor, batch.channels, batch.combinable) == (20, 5_000, ["web", "app"], False)
     assert (batch.uses, batch.uses_per_member, batch.valid_days, batch.made) == (5, 1, 30, 3)
     assert "3 / 3" in text_of(manager.get(page_of(batch)))
+    assert made["Location"] == page_of(batch)
 
 
 @pytest.mark.parametrize(
@@ -177,10 +180,47 @@ def test_a_batch_is_given_to_a_tier_and_its_page_shows_how_far(
     assert AuditRecord.objects.get(action="couponbatch.given").reason == "thanks"
 
 
+def test_coupons_that_have_ended_before_they_are_made_are_refused(manager: Client) -> None:
+    answers = {"name": "Spring", "quantity": "3", "percent": "20", "confirmed": "1"}
+    over = {"expires_at_0": "2020-01-01", "expires_at_1": "00:00:00"}
+
+    response = manager.post(reverse("admin:rewards_couponbatch_new"), answers | over)
+
+    assert "expires_at" in response.context["form"].errors
+    assert not CouponBatch.objects.exists()
+
+
+@pytest.mark.parametrize(("who", "field"), [({"segment": "nobody"}, "segment"), ({"tier": "empty"}, "tier")])
+def test_a_batch_is_not_given_to_nobody(manager: Client, who: dict[str, str], field: str) -> None:
+    tier = TierFactory.create(code="empty")
+    MemberFactory.create()
+    batch = CouponBatchFactory.create()
+    codes_of(batch)
+    answers = {"reason": "thanks", "confirmed": "1"} | who | ({"tier": str(tier.pk)} if "tier" in who else {})
+
+    response = manager.post(page_of(batch, "give"), answers)
+
+    assert response.context["form"].errors[field] == ["No active member is in it."]
+    assert not CouponGiving.objects.exists()
+
+
+def test_codes_that_are_over_are_no_free_codes(manager: Client) -> None:
+    MemberFactory.create()
+    batch = CouponBatchFactory.create(expires_at=AT + timedelta(days=1))
+    codes_of(batch)
+
+    with time_machine.travel(AT + timedelta(days=2)):
+        response = manager.post(page_of(batch, "give"), {"reason": "thanks", "confirmed": "1"})
+
+    assert "no code left" in str(response.context["form"].non_field_errors())
+    assert not CouponGiving.objects.exists()
+
+
 def test_the_codes_of_a_batch_are_taken_along_by_who_may_and_that_is_written_down(
     manager: Client, client: Client
 ) -> None:
-    batch = CouponBatchFactory.create(origin="outside")
+    end = datetime(2099, 3, 31, 16, tzinfo=UTC)  # the end of a day in the programme's time zone
+    batch = CouponBatchFactory.create(origin="outside", expires_at=end)
     batches.take_in(batch=batch, rows=[(1, "=SUM(A1)"), (2, "GOOD1")], actor=TESTER, at=AT)
 
     response = manager.post(page_of(batch, "export"))
@@ -188,8 +228,8 @@ def test_the_codes_of_a_batch_are_taken_along_by_who_may_and_that_is_written_dow
     lines = b"".join(response.streaming_content).decode("utf-8-sig").splitlines()  # type: ignore[attr-defined]
     assert lines == [
         "code,status,member,uses,used,expires_at",
-        "'=SUM(A1),issued,,1,0,",
-        "GOOD1,issued,,1,0,",
+        "'=SUM(A1),issued,,1,0,2099-04-01T00:00:00+08:00",
+        "GOOD1,issued,,1,0,2099-04-01T00:00:00+08:00",
     ]
     assert AuditRecord.objects.get(action="couponbatch.exported").actor == "staff:maria"
     client.force_login(staff("auditor"))

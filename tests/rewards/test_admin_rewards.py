@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from members.models import AuditRecord
 from rewards.actions.booking import Booking
-from rewards.models import Coupon, CouponBatch, Redemption, Reward, RewardCategory, Stock, StockMovement
+from rewards.models import Coupon, CouponBatch, Redemption, Reward, RewardCategory, Stock, StockMovement, told
 from tests.config.admin_scene import staff
-from tests.members.factories import MemberFactory, TierFactory
+from tests.members.factories import TESTER, MemberFactory, TierFactory
 from tests.rewards.factories import (
     CouponRewardFactory,
     RewardFactory,
@@ -84,6 +84,8 @@ def test_a_reward_is_written_in_both_languages_with_a_price_by_tier(manager: Cli
         ({"points_by_tier": "lead = 5"}, "there is no tier “lead”"),
         ({"kind": "coupon"}, "A coupon has a value, a percentage or a batch"),
         ({"points": "0"}, "at least one point"),
+        ({"points": "100000000000000000"}, "less than or equal to 1000000000000"),
+        ({"kind": "coupon", "coupon_percent": "5", "coupon_valid_days": "3000000"}, "less than or equal to 36500"),
         (
             {
                 "valid_from_0": "2026-03-02",
@@ -306,6 +308,46 @@ def test_a_service_is_written_off_by_the_code_the_member_shows(clerk: Client) ->
     assert told.startswith("Lounge is Completed since")
     service.refresh_from_db()
     assert service.state == "completed"
+
+
+def test_a_visit_booked_for_another_day_is_written_off_after_a_second_look(clerk: Client) -> None:
+    member, now = member_with(20_000), timezone.now()
+    today, tomorrow = (
+        order(member, ServiceRewardFactory.create(), booking=Booking(now + timedelta(days=days), "North hall"))
+        for days in (0, 1)
+    )
+    Redemption.objects.filter(pk=today.pk).update(booked_for=now, change=told(actor=TESTER, at=now))
+    address = reverse("admin:rewards_redemption_write_off")
+
+    clerk.post(address, {"code": today.pickup_code})
+    asked = clerk.post(address, {"code": tomorrow.pickup_code})
+    states = [Redemption.objects.get(pk=one.pk).state for one in (today, tomorrow)]
+    clerk.post(address, {"code": tomorrow.pickup_code, "confirmed": "1"})
+
+    assert states == ["completed", "ready"]
+    assert f"{timezone.localdate() + timedelta(days=1)}" in text_of(asked)
+    assert Redemption.objects.get(pk=tomorrow.pk).state == "completed"
+
+
+def test_a_service_written_off_by_mistake_is_taken_back_once_for_a_reason(clerk: Client) -> None:
+    service = order(member_with(10_000), ServiceRewardFactory.create())
+    clerk.post(reverse("admin:rewards_redemption_write_off"), {"code": service.pickup_code})
+    assert page_of(service, "take_back") in {step["link"] for step in clerk.get(page_of(service)).context["steps"]}
+
+    unexplained = clerk.post(page_of(service, "take_back"), {})
+    for _click in range(2):
+        clerk.post(page_of(service, "take_back"), {"reason": "the code of another visit"})
+
+    assert "reason" in unexplained.context["form"].errors
+    assert Redemption.objects.get(pk=service.pk).state == "returned"
+    assert available(service.member) == 10_000
+
+
+def test_an_order_is_called_by_what_was_ordered(clerk: Client) -> None:
+    gift = order(member_with(1_000), RewardFactory.create())
+
+    assert str(gift) == "Mug × 1 (Placed)"
+    assert "Mug × 1 (Placed)" in text_of(clerk.get(page_of(gift, "cancel")))
 
 
 def test_a_service_is_booked_moved_and_missed_on_screen(clerk: Client) -> None:

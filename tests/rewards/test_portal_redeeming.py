@@ -217,6 +217,15 @@ def test_too_few_points_change_nothing() -> None:
     assert not Redemption.objects.exists()
 
 
+@pytest.mark.parametrize(("delivery", "label"), [("post", "Delivery address: "), ("pick_up", "Delivery: ")])
+def test_the_confirmation_says_where_it_goes(browser: Client, delivery: str, label: str) -> None:
+    given = {"quantity": "1", "delivery": delivery, "address": "上海市淮海中路 1045 号", **first_variant("gift-mug")}
+
+    response = browser.post("/rewards/gift-mug/redeem/", {"reference": REFERENCE, **given})
+
+    assert f"{label}</span>" in response.text
+
+
 def test_a_gift_is_sent_to_the_address_given(browser: Client, scene: Scene) -> None:
     given = {"quantity": "2", "delivery": "post", "address": "上海市淮海中路 1045 号\r\n8 楼"}
     page = browser.get(order(browser, "gift-mug", **given, **first_variant("gift-mug"))["Location"])
