@@ -42,7 +42,7 @@ class MemberSessionAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Caller, None] | None:
         user: Any = getattr(request._request, "user", None)
         member: Member | None = getattr(user, "member", None)
-        if member is None or not user.is_active or not member.is_active:
+        if member is None or not user.is_active or not member.is_active or user.must_change_password:
             return None
         return Caller(member=member), None
 

@@ -28,6 +28,7 @@ PERMISSIONS: dict[StaffRole, tuple[str, ...]] = {
         *_READING,
         "members.add_member",
         "members.change_member",
+        "members.give_password",
         "members.read_personal_data",
         "rewards.change_redemption",
         "points.propose_adjustment",
@@ -47,6 +48,7 @@ PERMISSIONS: dict[StaffRole, tuple[str, ...]] = {
     StaffRole.CHECKER: (
         *_READING,
         "members.change_standing",
+        "members.give_password",
         "members.read_personal_data",
         "points.approve_adjustment",
         "points.decide_referral",

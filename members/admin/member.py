@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from members.actions import auditing, enrolling, updating
+from members.actions import auditing, enrolling, signing_in, updating
 from members.actions.profiles import Profile
 from members.admin.base import ActionPage, AdminPage, DayFilter, ScreenAdmin, display, moment, shown_moment
 from members.admin.exporting import ExportingAdmin, MemberResource
@@ -209,6 +209,28 @@ class TierPage(MemberActionPage):
         return _("The tier is changed.")
 
 
+class PasswordPage(MemberActionPage):
+    """A password for the portal, made here and shown this once; the member chooses another with the first sign-in."""
+
+    title = _("Set a password")
+    intro = _(
+        "For a member who never had a password or has forgotten it: make sure of who is asking. The new password is"
+        " shown once, on the next page. The old one stops working, and whoever is signed in with it is signed out."
+    )
+    submit_label = _("Set a password")
+    form_class = ReasonForm
+    permission = "members.give_password"
+
+    def act(self, form: ReasonForm) -> str:
+        return signing_in.give_password(
+            member=self.subject, reason=form.cleaned_data["reason"], actor=self.actor, at=timezone.now()
+        )
+
+    def done(self, form: Any, told: str) -> HttpResponse:
+        context = AdminPage.get_context_data(self, member=self.subject, password=told, back=self.subject_url())
+        return TemplateResponse(self.request, "admin/members/password.html", context)
+
+
 _suspend = StandingPage.as_view(
     status=MemberStatus.SUSPENDED,
     title=_("Suspend the membership"),
@@ -245,6 +267,9 @@ screen.actions += [
         "admin:members_member_tier",
         "members.change_standing",
         _is("active", "suspended"),
+    ),
+    MemberAction(
+        _("Set a password"), "password", "admin:members_member_password", "members.give_password", _is("active")
     ),
     MemberAction(_("Suspend"), "block", "admin:members_member_suspend", "members.change_standing", _is("active")),
     MemberAction(
@@ -298,6 +323,7 @@ class MemberAdmin(ExportingAdmin, ScreenAdmin):
         ("<path:object_id>/reveal/", "members_member_reveal", RevealPage.as_view()),
         ("<path:object_id>/edit/", "members_member_edit", EditPage.as_view()),
         ("<path:object_id>/tier/", "members_member_tier", TierPage.as_view()),
+        ("<path:object_id>/password/", "members_member_password", PasswordPage.as_view()),
         ("<path:object_id>/suspend/", "members_member_suspend", _suspend),
         ("<path:object_id>/reinstate/", "members_member_reinstate", _reinstate),
         ("<path:object_id>/close/", "members_member_close", _close),

@@ -33,8 +33,21 @@ class User(AbstractUser):
         db_constraint=False,
     )
 
+    must_change_password = models.BooleanField(
+        _("must change the password"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("The password was given at a counter: nothing else is open before the member has chosen another."),
+    )
+
     class Meta(AbstractUser.Meta):
         constraints = (
+            models.CheckConstraint(
+                # Only the portal asks for another password; nobody of the back office would ever be led to it.
+                name="user_must_change_is_of_member",
+                condition=Q(must_change_password=False) | Q(member__isnull=False),
+            ),
             models.CheckConstraint(
                 name="user_member_is_not_staff",
                 condition=Q(member__isnull=True) | Q(is_staff=False, is_superuser=False),

@@ -132,6 +132,7 @@ class Member(models.Model):
         default_permissions = ("add", "change", "view")
         permissions = (
             ("read_personal_data", _("Can read personal data in the clear")),
+            ("give_password", _("Can give members a password to sign in with")),
             ("change_standing", _("Can suspend, reinstate and close memberships")),
             ("export_members", _("Can take lists of members along as files")),
         )

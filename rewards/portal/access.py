@@ -7,7 +7,8 @@ from typing import Concatenate, cast
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render, resolve_url
+from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
@@ -15,6 +16,7 @@ from django_htmx.middleware import HtmxDetails
 from members.models import Member, User
 
 SOURCE = "portal"
+_OWN_PASSWORD = "change_password"
 
 
 class MemberRequest(HttpRequest):
@@ -28,7 +30,25 @@ class MemberRequest(HttpRequest):
 def member_page[**P](
     view: Callable[Concatenate[MemberRequest, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Show a page to a member; send strangers to the sign-in and staff to their own side. Nothing of it is cached."""
+    """Show a page to a member; one who was given a password at a counter chooses another before anything else."""
+
+    @first_page
+    @wraps(view)
+    def page(request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if request.user.must_change_password:
+            return HttpResponseClientRedirect(reverse(_OWN_PASSWORD)) if request.htmx else redirect(_OWN_PASSWORD)
+        return view(request, *args, **kwargs)
+
+    return page
+
+
+def first_page[**P](
+    view: Callable[Concatenate[MemberRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Show a page to a member, whoever made the password; send strangers to the sign-in and staff to their own side.
+
+    Nothing of it is cached.
+    """
 
     @never_cache
     @wraps(view)

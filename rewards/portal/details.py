@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from config.lib import actor
 from config.lib.errors import DomainError
 from members.actions import signing_in, updating
-from rewards.portal.access import MemberRequest, member_page
+from rewards.portal.access import MemberRequest, first_page, member_page
 from rewards.portal.forms import LanguageForm, PasswordForm
 from rewards.portal.signing_in import remember_language
 
@@ -42,14 +42,15 @@ def choose_language(request: MemberRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@member_page
+@first_page
 def change_password(request: MemberRequest) -> HttpResponse:
-    """Set a new password; this session goes on, every other one ends."""
+    """Set a new password; this session goes on, every other one ends. With it a first sign-in is complete."""
+    is_first = request.user.must_change_password
     form = PasswordForm(request.POST if request.method == "POST" else None, user=request.user)
     if request.method == "POST" and form.is_valid() and _set_password(request, form):
         messages.success(request, _("Your password was changed."))
-        return redirect("profile")
-    return render(request, "portal/password.html", {"form": form}, status=422 if form.errors else 200)
+        return redirect("home" if is_first else "profile")
+    return render(request, "portal/password.html", {"form": form, "is_first": is_first}, status=422 if form.errors else 200)
 
 
 def _set_password(request: MemberRequest, form: PasswordForm) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from members.models import AuditRecord, Member
+from members.models import AuditRecord, Member, User
 from tests.config.admin_scene import staff
 from tests.members.factories import MemberFactory, TierFactory
 
@@ -170,6 +170,53 @@ def test_a_closed_membership_stays_closed_and_says_so(checker: Client, member: M
 
     assert Member.objects.get().status == "closed"
     assert response.context["form"].non_field_errors() or response.context["form"].errors
+
+
+@pytest.mark.parametrize("role", ["clerk", "checker"])
+def test_a_password_is_made_for_a_reason_and_shown_this_once(client: Client, member: Member, role: str) -> None:
+    client.force_login(staff(role, username="clara"))
+    assert page_of(member, "password") in text_of(client.get(page_of(member)))
+
+    assert client.post(page_of(member, "password"), {"reason": ""}).context["form"].errors
+    assert not User.objects.filter(member=member).exists()
+    response = client.post(page_of(member, "password"), {"reason": "forgotten"})
+
+    password = response.context["password"]
+    assert password in text_of(response)
+    assert "no-store" in response.headers["Cache-Control"]
+    assert User.objects.get(member=member).check_password(password)
+    record = AuditRecord.objects.get(action="member.password_given")
+    assert (record.actor, record.subject, record.reason) == ("staff:clara", member, "forgotten")
+    for address in (page_of(member), page_of(member, "password")):
+        assert password not in text_of(client.get(address))
+
+
+@pytest.mark.parametrize("role", ["auditor", "programme manager", "operator"])
+def test_nobody_else_makes_a_password_for_a_member(client: Client, member: Member, role: str) -> None:
+    client.force_login(staff(role))
+
+    assert client.get(page_of(member, "password")).status_code == 403
+    assert client.post(page_of(member, "password"), {"reason": "x"}).status_code == 403
+    assert not User.objects.filter(member=member).exists()
+
+
+def test_the_page_of_a_password_says_what_to_sign_in_with(clerk: Client, member: Member) -> None:
+    text = text_of(clerk.post(page_of(member, "password"), {"reason": "new"}))
+
+    assert member.grouped_number in text
+    assert member.masked_phone in text
+    assert PHONE not in text
+    Member.objects.filter(pk=member.pk).update(phone=None, email=None)
+    assert "the card number is the only login" in text_of(clerk.post(page_of(member, "password"), {"reason": "new"}))
+
+
+def test_a_suspended_member_is_refused_a_password_and_told_why(clerk: Client, member: Member) -> None:
+    Member.objects.update(status="suspended")
+
+    response = clerk.post(page_of(member, "password"), {"reason": "x"})
+
+    assert "only an active member can have a sign-in." in text_of(response)
+    assert page_of(member, "password") not in text_of(clerk.get(page_of(member)))
 
 
 def test_a_tier_is_given_by_hand(checker: Client, member: Member) -> None:

@@ -1,6 +1,7 @@
 import pytest
 from django.contrib.auth import authenticate, get_user
 from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.auth.password_validation import validate_password
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.test import Client as Browser
@@ -144,6 +145,87 @@ def test_a_suspended_member_gets_no_password(alice: Member) -> None:
 
     with pytest.raises(SignInRefused):
         signing_in.set_password(member=alice, password=PASSWORD, actor=TESTER, at=AT)
+
+
+def give(member: Member) -> str:
+    return signing_in.give_password(member=member, actor=TESTER, reason="forgotten", at=AT)
+
+
+def test_a_given_password_makes_the_first_sign_in(alice: Member) -> None:
+    password = give(alice)
+
+    user = sign_in(alice.number, password)
+    assert user is not None
+    assert (user.member, user.must_change_password) == (alice, True)
+    record = AuditRecord.objects.get(subject=alice, action="member.password_given")
+    assert (record.actor, record.reason) == (str(TESTER), "forgotten")
+    assert password not in str(record.details)
+
+
+def test_a_given_password_ends_the_old_one_and_its_sessions(alice: Member, client: Browser) -> None:
+    client.force_login(sign_in_for(alice))
+
+    password = give(alice)
+
+    assert sign_in(alice.number) is None
+    assert sign_in(alice.number, password) is not None
+    request = HttpRequest()
+    request.session = client.session
+    assert not get_user(request).is_authenticated
+
+
+def test_no_two_given_passwords_are_the_same_and_each_would_be_allowed(alice: Member) -> None:
+    passwords = {give(alice) for _ in range(20)}
+
+    assert len(passwords) == 20
+    for password in passwords:
+        validate_password(password, alice.user)
+
+
+def test_another_password_than_the_given_one_has_to_be_chosen(alice: Member) -> None:
+    password = give(alice)
+
+    with pytest.raises(PasswordRefused, match="choose another one"):
+        sign_in_for(alice, password)
+    assert User.objects.get().must_change_password
+
+    assert not sign_in_for(alice, "another good password").must_change_password
+
+
+@pytest.mark.parametrize("status", ["suspended", "closed"])
+def test_only_an_active_member_is_given_a_password(alice: Member, status: str) -> None:
+    stand(alice, status)
+
+    with pytest.raises(SignInRefused):
+        give(alice)
+
+    assert not User.objects.exists()
+    assert not AuditRecord.objects.filter(action="member.password_given").exists()
+
+
+@pytest.mark.parametrize("had_one", [True, False])
+def test_somebody_locked_out_signs_in_with_the_given_password(
+    alice: Member, settings: Settings, rf: RequestFactory, *, had_one: bool
+) -> None:
+    settings.AXES_ENABLED = True
+    if had_one:
+        sign_in_for(alice)
+    request = rf.post("/")
+    for login in ("13800138000", "Alice@Example.com"):
+        for _ in range(settings.AXES_FAILURE_LIMIT):
+            authenticate(request, username=login, password="wrong password")
+
+    password = give(alice)
+
+    for login in ("13800138000", "alice@example.com", alice.number):
+        assert authenticate(request, username=login, password=password) is not None
+
+
+def test_the_database_asks_only_members_for_another_password() -> None:
+    staff = StaffFactory.create()
+
+    with pytest.raises(IntegrityError, match="user_must_change_is_of_member"), transaction.atomic():
+        User.objects.filter(pk=staff.pk).update(must_change_password=True)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from members.actions import signing_in
 from members.models import User
-from tests.members.factories import StaffFactory
+from tests.members.factories import TESTER, StaffFactory
 
 from .portal_scene import Scene, set_scene
 
@@ -152,3 +153,57 @@ def test_a_session_ends_when_the_member_is_suspended(scene: Scene) -> None:
     scene.member.save(update_fields=["status"])
 
     assert browser.get("/").status_code == 302
+
+
+def given_password(scene: Scene) -> str:
+    return signing_in.give_password(member=scene.member, actor=TESTER, reason="forgotten", at=scene.now)
+
+
+OWN_PASSWORD = "/profile/password/"
+
+
+def test_somebody_with_a_given_password_has_to_choose_another_before_anything_else(
+    client: Client, scene: Scene
+) -> None:
+    given = given_password(scene)
+    login = {"username": scene.member.number, "password": given, "next": "/history/"}
+
+    arrived = client.post(SIGN_IN, login, follow=True)
+
+    assert arrived.redirect_chain[-1][0] == OWN_PASSWORD
+    assert "Choose your own password" in arrived.text
+    for path in ("/", "/history/", "/rewards/", "/profile/", "/card/"):
+        assert client.get(path)["Location"] == OWN_PASSWORD
+    assert client.post("/profile/language/", {"language": "zh-hans"})["Location"] == OWN_PASSWORD
+    assert client.get("/history/1/", headers={"HX-Request": "true"})["HX-Redirect"] == OWN_PASSWORD
+    assert client.get("/api/v1/rewards/").status_code == 401
+
+    new = "a quite different phrase"
+    done = client.post(OWN_PASSWORD, {"old": given, "new": new, "again": new}, follow=True)
+
+    assert done.redirect_chain[-1][0] == "/"
+    assert "Your password was changed." in done.text
+    assert client.get("/history/").status_code == 200
+    assert sign_in(Client(), scene.member.number, given) == 200
+    assert sign_in(Client(), scene.member.number, new) == 302
+
+
+def test_the_given_password_is_not_kept_for_good(client: Client, scene: Scene) -> None:
+    given = given_password(scene)
+    sign_in(client, scene.member.number, given)
+
+    response = client.post(OWN_PASSWORD, {"old": given, "new": given, "again": given})
+
+    assert response.status_code == 422
+    assert "choose another one than you were given." in response.text
+    assert client.get("/")["Location"] == OWN_PASSWORD
+
+
+def test_the_first_sign_in_can_be_left_and_speaks_both_languages(client: Client, scene: Scene) -> None:
+    sign_in(client, scene.member.number, given_password(scene))
+
+    client.post(reverse("set_language"), {"language": "zh-hans", "next": OWN_PASSWORD})
+    assert '<html lang="zh-Hans">' in client.get(OWN_PASSWORD).text
+
+    client.post("/sign-out/")
+    assert not is_signed_in(client)
