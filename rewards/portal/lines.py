@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db.models import Count, F, Q, Sum
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from members.models import Member
@@ -99,6 +100,12 @@ class Line:
         if self.entry.kind == EntryKind.ACCRUAL:
             return str(self.entry.rule.name) if self.entry.rule else ""
         return str(_TITLES[self.entry.kind]) if self.redemption is not None else self.entry.note
+
+    @property
+    def for_day(self) -> date | None:
+        """The day it is about, when it came into the books on another one."""
+        about = timezone.localdate(self.entry.occurred_at)
+        return about if about != timezone.localdate(self.entry.recorded_at) else None
 
     @property
     def icon(self) -> str:

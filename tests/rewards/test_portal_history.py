@@ -1,12 +1,17 @@
 """The history: newest first, in a member's words, and every line says why."""
 
-from datetime import timedelta
+import re
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone, translation
+from django.utils.formats import date_format
 from pytest_django import DjangoAssertNumQueries
 
-from points.actions import adjusting, spending
+from points.actions import adjusting, awarding, spending
+from points.actions.awarding import IncomingEvent
 from points.models import Entry, Lot
 from rewards.actions import redeeming
 from rewards.models import Reward
@@ -245,3 +250,54 @@ def test_history_and_explanation_keep_to_their_queries(
         browser.get("/history/1/")
     with django_assert_max_num_queries(12):
         browser.get("/history/lots/")
+
+
+def test_a_late_line_stands_where_it_came_in_and_says_which_day_it_is_for() -> None:
+    scene = set_scene()
+    old = scene.now - timedelta(days=150)
+    scene.buys("10", at=scene.now - timedelta(days=40))
+    event = IncomingEvent(
+        reference="late", type="purchase", occurred_at=old, member=scene.member.number, amount_minor=2_000,
+        currency="CNY",
+    )  # fmt: skip
+    awarding.award(event=event, source="till", actor=TESTER, at=scene.now)
+    browser = scene.signed_in()
+
+    english = browser.get("/history/")
+    browser.cookies["django_language"] = "zh-hans"
+    chinese = browser.get("/history/").text
+
+    late, earlier = english.context["page"].lines
+    assert (late.for_day, earlier.for_day) == (timezone.localdate(old), None)
+    headings = re.findall(r"<h2[^>]*>([^<]+)</h2>", english.text)
+    assert headings[0] == f"{timezone.localtime(scene.now):%B %Y}"
+    assert f"for {timezone.localtime(old):%b} {timezone.localtime(old).day}, {old.year}" in english.text
+    assert f"{timezone.localtime(old).year}年{timezone.localtime(old).month}月" in chinese
+    assert not re.search(r"\b0\d月", chinese)
+
+
+@pytest.mark.parametrize(
+    ("amount", "store", "start"), [(None, "", ""), (None, "Hall A", "Hall A · "), (100, "", "¥1.00 · ")]
+)
+def test_the_facts_of_an_event_begin_with_whatever_there_is(amount: int | None, store: str, start: str) -> None:
+    scene = set_scene()
+    money: dict[str, Any] = {"amount_minor": amount, "currency": "CNY"} if amount else {}
+    event = IncomingEvent(
+        reference="e-1", type="event_attendance" if amount is None else "purchase", occurred_at=scene.now,
+        member=scene.member.number, store=store, **money,
+    )  # fmt: skip
+    awarding.award(event=event, source="till", actor=TESTER, at=scene.now)
+
+    text = scene.signed_in().get(f"/history/{seq_of(scene, 'accrual')}/").text
+
+    day = date_format(timezone.localtime(scene.now), "M j, Y")
+    assert f"<dd>{start}{day} " in text
+
+
+@pytest.mark.parametrize(
+    ("language", "day", "short"), [("en", "Sep 7, 2026", "Sep 7"), ("zh-hans", "2026年9月7日", "9月7日")]
+)
+def test_each_language_writes_its_days_in_one_way(language: str, day: str, short: str) -> None:
+    with translation.override(language):
+        assert date_format(date(2026, 9, 7), "DATE_FORMAT") == day
+        assert date_format(date(2026, 9, 7), "MONTH_DAY_FORMAT") == short
