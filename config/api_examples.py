@@ -227,6 +227,7 @@ _EVENT_REFUSALS: dict[str, Facts] = {code: {} for code in BAD_EVENTS}
 _BOOKING_REFUSALS: dict[str, Facts] = {
     "not_bookable": {},
     "booking_in_past": {},
+    "booking_too_far": {},
     "place_unknown": {"places": "Pudong, Hongqiao"},
 }
 _COUPON_REFUSALS: dict[str, Facts] = _USED_BEFORE | {

@@ -1,7 +1,7 @@
 """When and where a service is to be had: said when it is redeemed or later, and changed while it is still to come."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +20,8 @@ from rewards.models import (
     told,
 )
 
+LONGEST_AHEAD = timedelta(days=366)
+
 
 class NotBookable(DomainError):
     """Only services have a time and a place."""
@@ -33,6 +35,13 @@ class BookingInPast(DomainError):
 
     code = "booking_in_past"
     message = _("booking: choose a time that is still to come.")
+
+
+class BookingTooFar(DomainError):
+    """The time is further away than anybody plans."""
+
+    code = "booking_too_far"
+    message = _("booking: choose a time within a year.")
 
 
 class PlaceUnknown(DomainError):
@@ -76,11 +85,13 @@ class Rescheduled:
 
 
 def refuse_impossible(*, reward: Reward, booking: Booking, at: datetime) -> None:
-    """Raise NotBookable, BookingInPast or PlaceUnknown; a reward that names no places takes any."""
+    """Raise NotBookable, BookingInPast, BookingTooFar or PlaceUnknown; a reward that names no places takes any."""
     if reward.kind != RewardKind.SERVICE:
         raise NotBookable
     if booking.at <= at:
         raise BookingInPast
+    if booking.at > at + LONGEST_AHEAD:
+        raise BookingTooFar
     if reward.booking_places and booking.place not in reward.booking_places:
         raise PlaceUnknown(places=", ".join(reward.booking_places))
     if not booking.place:

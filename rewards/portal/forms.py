@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from members.models import Member, User
-from rewards.actions.booking import Booking
+from rewards.actions.booking import LONGEST_AHEAD, Booking
 from rewards.actions.redeeming import Price
 from rewards.models import RewardKind, RewardVariant
 
@@ -149,6 +149,8 @@ class BookingForm(forms.Form):
 def _still_to_come(time: datetime | None) -> datetime | None:
     if time is not None and time <= timezone.now():
         raise forms.ValidationError(_("Choose a time that is still to come."), code="booking_in_past")
+    if time is not None and time > timezone.now() + LONGEST_AHEAD:
+        raise forms.ValidationError(_("Choose a time within a year."), code="booking_too_far")
     return time
 
 

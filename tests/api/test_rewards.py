@@ -201,6 +201,7 @@ def test_a_service_is_booked_at_once_and_moved_once(till: Caller, rich: Member, 
     [
         (booking(1, "Moon"), 422, "place_unknown"),
         (booking(-1), 422, "booking_in_past"),
+        (booking(367), 422, "booking_too_far"),
         ({"at": "2099-01-01T10:00:00", "place": "Hall A"}, 400, "invalid"),
         ({"at": "2099-01-01T10:00:00Z"}, 400, "invalid"),
         ({"at": "2099-01-01T10:00:00Z", "place": "Hall A", "seat": 1}, 400, "invalid"),

@@ -89,6 +89,7 @@ def test_the_same_reference_moves_it_once_whatever_was_booked_since() -> None:
     ("wanted", "code"),
     [
         (Booking(AT, "North hall"), "booking_in_past"),
+        (Booking(AT + timedelta(days=367), "North hall"), "booking_too_far"),
         (Booking(SOON, "Moon"), "place_unknown"),
         (Booking(SOON, ""), "place_unknown"),
     ],
