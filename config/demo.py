@@ -23,6 +23,7 @@ from points import calendar, closing, reports
 #: How many households of the data take part.
 HOUSEHOLDS = {"small": 60, "year": 2_469}
 ACTOR = actor.system("demo")
+_BEFORE_THE_YEAR = timedelta(days=400)
 
 Progress = Callable[[str, int, int], None]
 
@@ -30,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 def seed(*, size: str = "small", progress: Progress | None = None) -> dict[str, Any]:
     """Make the demo's data, or what is missing of it, and return how to sign in: the same each time."""
     at = timezone.now()
-    programme.seed_programme()
+    programme.seed_programme(delivered_at=at - _BEFORE_THE_YEAR)
     programme.seed_currency(reading.CURRENCY)
     staff = _staff("admin", is_superuser=True)
     clerk = _staff("clerk")

@@ -298,8 +298,11 @@ _PIECES = {"gift-mug": 500, "gift-tote": 60, "gift-teapot": 40}
 
 
 @transaction.atomic
-def seed_programme() -> None:
-    """Make whatever of the starting programme is missing; what staff have changed since stays as they left it."""
+def seed_programme(*, delivered_at: datetime | None = None) -> None:
+    """Make whatever of the starting programme is missing; what staff have changed since stays as they left it.
+
+    `delivered_at` is when the first pieces came: now, unless a past is to be told.
+    """
     staffing.ensure_staff_roles()
     for code, columns in _POINT_TYPES.items():
         PointType.objects.get_or_create(code=code, defaults=columns)
@@ -312,7 +315,7 @@ def seed_programme() -> None:
         RewardCategory.objects.get_or_create(code=code, defaults=columns)
     for code, columns in _REWARDS.items():
         shelf = RewardCategory.objects.get(code=_ON_SHELF[columns["kind"]])
-        _seed_reward(code, columns | {"category": shelf})
+        _seed_reward(code, columns | {"category": shelf}, delivered_at or timezone.now())
     if not ReferralProgramme.objects.exists():
         ReferralProgramme.objects.create(
             name_en="A friend's first purchase", name_zh_hans="好友首次消费", valid_from=BEGINNING
@@ -355,7 +358,7 @@ def _seed_rule(code: str, columns: dict[str, Any], *, point_type: str = "points"
         )
 
 
-def _seed_reward(code: str, columns: dict[str, Any]) -> None:
+def _seed_reward(code: str, columns: dict[str, Any], delivered_at: datetime) -> None:
     """Make a reward with its variants and the first pieces in stock, unless it is there."""
     reward, is_new = Reward.objects.get_or_create(code=code, defaults=columns)
     if not is_new:
@@ -372,5 +375,5 @@ def _seed_reward(code: str, columns: dict[str, Any]) -> None:
                 count=pieces,
                 reason=gettext_noop("first delivery"),
                 actor=actor.system("seed"),
-                at=timezone.now(),
+                at=delivered_at,
             )
