@@ -134,6 +134,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "pghistory.middleware.HistoryMiddleware",
+    "config.wrong_method.show_page",
     "axes.middleware.AxesMiddleware",  # last, it answers for a log-in that was locked out
 ]
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, Sum
 
+from config.lib.errors import DomainError
 from members.models import Member
 from points.calendar import local_date, start_of
 from points.reports import balances
@@ -55,6 +56,15 @@ def catalogue(*, member: Member | None = None, at: datetime, kind: str = "", cat
 def offer(*, code: str, member: Member, at: datetime) -> Offer | None:
     """Return one reward as the catalogue shows it to a member; None when it is not in it."""
     return next(iter(_offers(Reward.objects.filter(code=code), member, at)), None)
+
+
+def reasons_against(
+    *, member: Member, reward: Reward, variant: RewardVariant | None, quantity: int, at: datetime
+) -> list[DomainError]:
+    """Return every reason against so many pieces of a reward for a member, the one to tell first coming first."""
+    left = pieces_left([reward], at=at).of(reward.pk, variant.pk if variant else None)
+    asker = _asker(member, [reward], at)
+    return list(refusals(reward=reward, asker=asker, left=left, at=at, quantity=quantity))
 
 
 def _offers(chosen: RewardQuerySet, member: Member | None, at: datetime) -> list[Offer]:

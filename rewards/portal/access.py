@@ -6,17 +6,17 @@ from typing import Concatenate, cast
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from members.models import Member, User
 
 SOURCE = "portal"
-_OWN_PASSWORD = "change_password"
 
 
 class MemberRequest(HttpRequest):
@@ -36,10 +36,38 @@ def member_page[**P](
     @wraps(view)
     def page(request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if request.user.must_change_password:
-            return HttpResponseClientRedirect(reverse(_OWN_PASSWORD)) if request.htmx else redirect(_OWN_PASSWORD)
+            place = "change_password"
+            return HttpResponseClientRedirect(reverse(place)) if request.htmx else redirect(place)
         return view(request, *args, **kwargs)
 
     return page
+
+
+def sent_from[**P](
+    place: str,
+) -> Callable[
+    [Callable[Concatenate[MemberRequest, P], HttpResponseBase]],
+    Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+]:
+    """Act on a form that was sent; who comes to its address otherwise is led to the page where the form stands.
+
+    That happens: by reload, by the language button below a refusal, or after signing in anew.
+    """
+
+    def decorate(
+        view: Callable[Concatenate[MemberRequest, P], HttpResponseBase],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+        act = require_http_methods(["GET", "HEAD", "POST"])(member_page(view))
+
+        @wraps(view)
+        def page(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if request.method in ("GET", "HEAD"):
+                return HttpResponseRedirect(reverse(place, args=args, kwargs=kwargs))
+            return act(request, *args, **kwargs)
+
+        return page
+
+    return decorate
 
 
 def first_page[**P](

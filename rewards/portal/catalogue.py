@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
 
 from config.lib import actor
 from config.lib.errors import DomainError
@@ -23,7 +22,7 @@ from rewards import reports
 from rewards.actions import redeeming
 from rewards.actions.redeeming import Price
 from rewards.models import LimitPeriod, Redemption, RewardCategory, RewardKind
-from rewards.portal.access import SOURCE, MemberRequest, member_page
+from rewards.portal.access import SOURCE, MemberRequest, member_page, sent_from
 from rewards.portal.forms import AgreedForm, OrderForm, delivery_of
 from rewards.portal.standing import standing
 from rewards.reports import Offer
@@ -66,8 +65,7 @@ def show_reward(request: MemberRequest, code: str) -> HttpResponse:
     return _render_reward(request, offer, _form(request, offer))
 
 
-@require_POST
-@member_page
+@sent_from("reward")
 def redeem(request: MemberRequest, code: str) -> HttpResponse:
     """Ask once more, then redeem. The same form sent again, by a double click or by going back, is the same order."""
     offer = reports.offer(code=code, member=request.member, at=timezone.now())
@@ -81,7 +79,7 @@ def redeem(request: MemberRequest, code: str) -> HttpResponse:
         return _render_reward(request, offer, form, status=422)
     agreed = AgreedForm(request.POST)
     if not agreed.is_valid():
-        return _render_confirmation(request, offer, form)
+        return _ask(request, offer, form)
     try:
         done = _redeem(request, offer, form, agreed.price)
     except redeeming.PriceChanged as error:
@@ -89,6 +87,23 @@ def redeem(request: MemberRequest, code: str) -> HttpResponse:
     except DomainError as error:
         return _render_reward(request, offer, _form(request, offer), status=422, refusal=refusal_text(error))
     return redirect("order", done.redemption.key)
+
+
+def _ask(request: MemberRequest, offer: Offer, form: OrderForm) -> HttpResponse:
+    """Ask whether to redeem, unless what stands against it beside the points is known already."""
+    errors = reports.reasons_against(
+        member=request.member,
+        reward=offer.reward,
+        variant=form.cleaned_data.get("variant"),
+        quantity=form.cleaned_data.get("quantity", 1),
+        at=timezone.now(),
+    )
+    refusal = next((error for error in errors if not isinstance(error, InsufficientPoints)), None)
+    if refusal is None:
+        return _render_confirmation(request, offer, form)
+    if order := _find_order(request):
+        return redirect("order", order.key)
+    return _render_reward(request, offer, form, status=422, refusal=refusal_text(refusal))
 
 
 def _redeem(request: MemberRequest, offer: Offer, form: OrderForm, price: Price) -> redeeming.Redeemed:

@@ -7,12 +7,11 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST
 
 from config.lib import actor
 from config.lib.errors import DomainError
 from members.actions import signing_in, updating
-from rewards.portal.access import MemberRequest, first_page, member_page
+from rewards.portal.access import MemberRequest, first_page, member_page, sent_from
 from rewards.portal.forms import LanguageForm, PasswordForm
 from rewards.portal.signing_in import remember_language
 
@@ -24,8 +23,7 @@ def show_profile(request: MemberRequest) -> HttpResponse:
     return render(request, "portal/profile.html", {"member": request.member, "form": form})
 
 
-@require_POST
-@member_page
+@sent_from("profile")
 def choose_language(request: MemberRequest) -> HttpResponse:
     """Speak another language with the member, here and in what is sent."""
     member, form = request.member, LanguageForm(request.POST)
@@ -50,7 +48,9 @@ def change_password(request: MemberRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and _set_password(request, form):
         messages.success(request, _("Your password was changed."))
         return redirect("home" if is_first else "profile")
-    return render(request, "portal/password.html", {"form": form, "is_first": is_first}, status=422 if form.errors else 200)
+    return render(
+        request, "portal/password.html", {"form": form, "is_first": is_first}, status=422 if form.errors else 200
+    )
 
 
 def _set_password(request: MemberRequest, form: PasswordForm) -> bool:

@@ -8,7 +8,6 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from config.lib import actor
 from config.lib.errors import DomainError
@@ -20,7 +19,7 @@ from rewards.models import (
     Redemption,
     RedemptionState,
 )
-from rewards.portal.access import SOURCE, MemberRequest, member_page
+from rewards.portal.access import SOURCE, MemberRequest, member_page, sent_from
 from rewards.portal.catalogue import refusal_text
 from rewards.portal.forms import BookingForm
 
@@ -48,8 +47,7 @@ def show_order(request: MemberRequest, key: UUID) -> HttpResponse:
     return _render_order(request, order, _booking_form(request, order))
 
 
-@require_POST
-@member_page
+@sent_from("order")
 def book_order(request: MemberRequest, key: UUID) -> HttpResponse:
     """Book a service, or move its booking. The same form sent again changes nothing more."""
     order = _get_order(request, key)
@@ -78,8 +76,7 @@ def book_order(request: MemberRequest, key: UUID) -> HttpResponse:
     return redirect("order", order.key)
 
 
-@require_POST
-@member_page
+@sent_from("order")
 def cancel_order(request: MemberRequest, key: UUID) -> HttpResponse:
     """Take an order back; its points return to where they came from, once."""
     order, now = _get_order(request, key), timezone.now()
@@ -107,7 +104,7 @@ def cancel_order(request: MemberRequest, key: UUID) -> HttpResponse:
 def show_coupons(request: MemberRequest) -> HttpResponse:
     """Show a member's coupons: those that can be used, what ends soonest first, then the others."""
     now = timezone.now()
-    coupons = Coupon.objects.of_member(request.member).select_related("reward", "batch")
+    coupons = Coupon.objects.of_member(request.member).select_related("reward")
     usable = list(coupons.usable(now))
     past = coupons.exclude(pk__in=[coupon.pk for coupon in usable]).order_by("-pk")[:_PAST_COUPONS_SHOWN]
     return render(request, "portal/coupons.html", {"usable": usable, "past": past, "now": now})
@@ -116,7 +113,7 @@ def show_coupons(request: MemberRequest) -> HttpResponse:
 @member_page
 def show_coupon(request: MemberRequest, pk: int) -> HttpResponse:
     """Show one coupon to hold up at the till."""
-    coupons = Coupon.objects.of_member(request.member).select_related("reward", "batch")
+    coupons = Coupon.objects.of_member(request.member).select_related("reward")
     coupon = get_object_or_404(coupons, pk=pk)
     usable = coupons.usable(timezone.now()).filter(pk=pk).exists()
     return render(request, "portal/coupon.html", {"coupon": coupon, "is_usable": usable, "now": timezone.now()})

@@ -108,7 +108,7 @@ def test_a_missing_page_is_friendly_and_says_nothing_of_the_machinery(client: Cl
     assert "no-such-page" not in response.text
 
 
-@pytest.mark.parametrize("name", ["400", "403", "403_csrf", "404", "500"])
+@pytest.mark.parametrize("name", ["400", "403", "403_csrf", "404", "405", "500"])
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 def test_pages_of_failure_need_nothing_but_themselves(name: str, language: str) -> None:
     with translation.override(language):

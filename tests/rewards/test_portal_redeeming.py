@@ -323,6 +323,8 @@ def test_a_visit_is_booked_with_the_order_and_moved_on_its_page(browser: Client,
     ("given", "told"),
     [
         ({"time": in_days(-1), "place": "North hall"}, "Choose a time that is still to come."),
+        ({"time": in_days(367), "place": "North hall"}, "Choose a time within a year."),
+        ({"time": "9999-12-31T23:59", "place": "North hall"}, "Choose a time within a year."),
         ({"time": "soon", "place": "North hall"}, "Enter a date and a time."),
         ({"time": in_days(1), "place": "Moon"}, "Choose one of the places."),
         ({"time": in_days(1)}, "Choose one of the places."),
@@ -532,8 +534,100 @@ def test_orders_and_coupons_of_others_are_not_found(browser: Client) -> None:
 
 
 def test_nothing_is_spent_by_a_link(browser: Client) -> None:
-    assert browser.get("/rewards/coupon-1/redeem/").status_code == 405
+    for method in (browser.get, browser.head):
+        assert method("/rewards/coupon-1/redeem/")["Location"] == "/rewards/coupon-1/"
+    assert browser.put("/rewards/coupon-1/redeem/").status_code == 405
     assert not Redemption.objects.exists()
+
+
+def test_another_language_below_a_refusal_leads_to_where_the_form_stands(browser: Client, lounge: Reward) -> None:
+    path = order(browser, "service-lounge")["Location"]
+    refused = {
+        f"{path}book/": path,
+        "/rewards/gift-mug/redeem/": "/rewards/gift-mug/",
+        "/profile/language/": "/profile/",
+    }
+
+    for address, place in refused.items():
+        assert browser.post(address, {}).status_code == 422
+        chosen = browser.post("/i18n/setlang/", {"language": "zh-hans", "next": address}, follow=True)
+        assert [hop for hop, _status in chosen.redirect_chain] == [address, place]
+        assert '<html lang="zh-Hans">' in chosen.text
+    assert browser.get(f"{path}cancel/")["Location"] == path
+
+
+def test_what_takes_only_forms_says_so_on_a_page_of_ours(browser: Client) -> None:
+    response = browser.get("/sign-out/")
+
+    assert (response.status_code, response["Allow"]) == (405, "POST, OPTIONS")
+    assert "There is nothing to see at this address" in response.text
+
+
+@pytest.mark.parametrize(
+    ("quantity", "told"),
+    [
+        (2, "A member can have 2 of this reward and you have had 1."),
+        (99, "A member can have 2 of this reward and you have had 1."),
+    ],
+)
+def test_a_limit_that_will_refuse_is_told_before_the_question(
+    browser: Client, scene: Scene, quantity: int, told: str
+) -> None:
+    Reward.objects.filter(code="gift-mug").update(per_member_limit=2)
+    order(browser, "gift-mug", quantity=1, delivery="pick_up")
+
+    form = {"reference": "f" * 32, "quantity": quantity, "delivery": "pick_up"}
+    response = browser.post("/rewards/gift-mug/redeem/", form)
+    enough = browser.post("/rewards/gift-mug/redeem/", form | {"quantity": 1})
+
+    assert response.status_code == 422
+    assert told in response.text
+    assert "Redeem this?" not in response.text
+    assert f'value="{quantity}"' in response.text
+    assert "Redeem this?" in enough.text
+
+
+def test_a_stock_that_is_too_small_is_told_before_the_points_that_are_missing(browser: Client, scene: Scene) -> None:
+    form = {"reference": REFERENCE, "quantity": 61, "delivery": "pick_up", **first_variant("gift-tote")}
+    Reward.objects.filter(code="gift-tote").update(per_member_limit=None)
+
+    response = browser.post("/rewards/gift-tote/redeem/", form)
+    poor = browser.post("/rewards/gift-tote/redeem/", form | {"quantity": 60})
+
+    assert response.status_code == 422
+    assert "Of this reward 60 are left." in response.text
+    assert poor.status_code == 200
+    assert "Missing" in poor.text
+
+
+def test_the_question_asked_again_after_the_answer_leads_to_the_order(browser: Client) -> None:
+    Reward.objects.filter(code="gift-mug").update(per_member_limit=1)
+    form = {"reference": REFERENCE, "quantity": 1, "delivery": "pick_up"}
+    first = order(browser, "gift-mug", quantity=1, delivery="pick_up")
+
+    assert browser.post("/rewards/gift-mug/redeem/", form)["Location"] == first["Location"]
+
+
+def test_an_address_is_as_long_as_the_api_takes_it(browser: Client) -> None:
+    posted: dict[str, Any] = {"quantity": 1, "delivery": "post"}
+
+    refused = order(browser, "gift-mug", address="x" * 501, **posted)
+    taken = order(browser, "gift-mug", address="x" * 500, **posted)
+
+    assert refused.status_code == 422
+    assert "Delivery address: at most 500 characters." in refused.text
+    assert taken.status_code == 302
+
+
+def test_the_name_of_a_batch_is_the_houses_own(browser: Client, scene: Scene) -> None:
+    batch = CouponBatchFactory.create(name="November leaflets")
+    coupon = codes_of(batch)[0]
+    coupons.assign(coupon=coupon, member=scene.member, actor=TESTER, at=scene.now)
+
+    for address in ("/coupons/", f"/coupons/{coupon.pk}/"):
+        text = browser.get(address).text
+        assert coupon.grouped_code in text
+        assert "November leaflets" not in text
 
 
 def test_a_form_from_another_site_is_refused(scene: Scene) -> None:
