@@ -103,7 +103,9 @@ class Line:
 
     @property
     def for_day(self) -> date | None:
-        """The day it is about, when it came into the books on another one."""
+        """The day it is about, when it came into the books on another one; what the night does is always of before."""
+        if self.entry.kind in (EntryKind.MATURITY, EntryKind.EXPIRY):
+            return None
         about = timezone.localdate(self.entry.occurred_at)
         return about if about != timezone.localdate(self.entry.recorded_at) else None
 

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from points.actions import adjusting, awarding, spending
 from points.actions.awarding import IncomingEvent
-from points.models import Entry, Lot
+from points.models import Entry, EntryKind, Lot
 from rewards.actions import redeeming
 from rewards.models import Reward
 from rewards.portal import lines
@@ -271,8 +271,9 @@ def test_a_late_line_stands_where_it_came_in_and_says_which_day_it_is_for() -> N
     assert (late.for_day, earlier.for_day) == (timezone.localdate(old), None)
     headings = re.findall(r"<h2[^>]*>([^<]+)</h2>", english.text)
     assert headings[0] == f"{timezone.localtime(scene.now):%B %Y}"
-    assert f"for {timezone.localtime(old):%b} {timezone.localtime(old).day}, {old.year}" in english.text
-    assert f"{timezone.localtime(old).year}年{timezone.localtime(old).month}月" in chinese
+    day, same_year = timezone.localtime(old), timezone.localtime(old).year == timezone.localtime(scene.now).year
+    assert f"for {day:%b} {day.day}{'' if same_year else f', {day.year}'}" in english.text
+    assert f"{'' if same_year else f'{day.year}年'}{day.month}月{day.day}日" in chinese
     assert not re.search(r"\b0\d月", chinese)
 
 
@@ -292,6 +293,16 @@ def test_the_facts_of_an_event_begin_with_whatever_there_is(amount: int | None, 
 
     day = date_format(timezone.localtime(scene.now), "M j, Y")
     assert f"<dd>{start}{day} " in text
+
+
+def test_what_the_night_makes_available_is_of_the_night() -> None:
+    scene = set_scene(points=10)
+    (line,) = lines.history(member=scene.member, point_type=lines.point_types()[0]).lines
+    line.entry.occurred_at -= timedelta(days=1)
+
+    assert line.for_day is not None
+    line.entry.kind = EntryKind.MATURITY
+    assert line.for_day is None
 
 
 @pytest.mark.parametrize(
