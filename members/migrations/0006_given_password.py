@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("members", "0004_earlier_contacts"),
+        ("members", "0005_tier_history"),
     ]
 
     operations = [
