@@ -8,6 +8,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import DataError, ProgrammingError, connection, transaction
 from django.utils import timezone
 from django.utils.text import capfirst
@@ -239,6 +240,19 @@ def _place(path: str, said: str) -> int:
     return len(path) + 1
 
 
+#: What a number of a rule can be, as the laws of its table say: the least and the most.
+_BOUNDS: dict[str, tuple[Any, Any]] = {
+    "points": (Decimal("0.0001"), None),
+    "hour_from": (0, 23),
+    "hour_below": (1, 24),
+    "cap_day": (1, None),
+    "cap_week": (1, None),
+    "cap_month": (1, None),
+    "cap_lifetime": (1, None),
+    "budget": (1, None),
+}
+
+
 class EarningRuleForm(forms.ModelForm):  # type: ignore[type-arg]
     """A version of an earning rule, as a person would say it rather than as the columns keep it."""
 
@@ -341,6 +355,8 @@ class EarningRuleForm(forms.ModelForm):  # type: ignore[type-arg]
                 dress(field)
             if name.startswith("description") or name == "attributes_path":
                 field.widget.attrs["rows"] = 2 if name.startswith("description") else 3
+        for name in _BOUNDS.keys() & self.fields.keys():
+            _bound(self.fields[name], *_BOUNDS[name])
         if self.instance.pk is None and "valid_from" in self.fields:
             self.fields["valid_from"].initial = timezone.now
 
@@ -369,6 +385,22 @@ class EarningRuleForm(forms.ModelForm):  # type: ignore[type-arg]
             check_path(path)
         return path
 
+    def clean_per_minor(self) -> int | None:
+        per: int | None = self.cleaned_data["per_minor"]
+        if per is not None and per <= 0:
+            raise ValidationError(_("The money points are given for must be more than nothing."))
+        return per
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        least, below = cleaned.get("amount_from_minor"), cleaned.get("amount_below_minor")
+        if least is not None and below is not None and least >= below:
+            self.add_error(
+                "amount_below_minor",
+                _("“Amount from” must be less than “amount below”."),
+            )
+        return cleaned
+
     def clean_valid_until(self) -> Any:
         """A version in force may be ended ahead of time or later, never in the past."""
         end, before = self.cleaned_data["valid_until"], self.instance.valid_until
@@ -378,6 +410,15 @@ class EarningRuleForm(forms.ModelForm):  # type: ignore[type-arg]
             if (before and before <= now) or (end and end <= now):
                 raise ValidationError(_("The rule has decided about events until then: its end must lie ahead."))
         return end
+
+
+def _bound(field: forms.Field, least: Any, most: Any) -> None:
+    """Refuse a number out of reach beside its field, and let the browser know the bounds."""
+    field.widget.attrs["min"] = least
+    field.validators.append(MinValueValidator(least))
+    if most is not None:
+        field.widget.attrs["max"] = most
+        field.validators.append(MaxValueValidator(most))
 
 
 class PreviewForm(StyledForm):

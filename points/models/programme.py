@@ -161,6 +161,19 @@ def _text_list(label: Any, help_text: Any) -> "ArrayField[Any, Any]":
 _ANY = _("Empty: any.")
 
 
+def _limits_whole() -> Q:
+    """A limit of nothing would be a rule that gives nothing to anybody."""
+    whole = Q()
+    for name in ("cap_day", "cap_week", "cap_month", "cap_lifetime", "budget"):
+        whole &= Q(**{f"{name}__isnull": True}) | Q(**{f"{name}__gte": 1})
+    return whole
+
+
+def _unless_retired(law: Q) -> Q:
+    """What was put into force before there was this law keeps its terms for ever, and can be ended."""
+    return Q(status="retired") | law
+
+
 class EarningRule(models.Model):
     """One version of one earning rule; an active version is never edited, a new one follows it."""
 
@@ -287,8 +300,30 @@ class EarningRule(models.Model):
         ordering = ("code", "-version")
         constraints = (
             models.UniqueConstraint(fields=["code", "version"], name="earningrule_version"),
-            models.CheckConstraint(name="earningrule_points_positive", condition=Q(points__gt=0)),
-            models.CheckConstraint(name="earningrule_per_minor_positive", condition=Q(per_minor__gt=0)),
+            models.CheckConstraint(
+                name="earningrule_points_positive",
+                condition=Q(points__gt=0),
+                violation_error_message=_("The points must be more than nothing."),
+            ),
+            models.CheckConstraint(
+                name="earningrule_per_minor_positive",
+                condition=Q(per_minor__gt=0),
+                violation_error_message=_("The money points are given for must be more than nothing."),
+            ),
+            models.CheckConstraint(
+                name="earningrule_limits_whole",
+                condition=_unless_retired(_limits_whole()),
+                violation_error_message=_("A limit is at least 1; leave it empty for none."),
+            ),
+            models.CheckConstraint(
+                name="earningrule_amounts_ordered",
+                condition=_unless_retired(
+                    Q(amount_from_minor__isnull=True)
+                    | Q(amount_below_minor__isnull=True)
+                    | Q(amount_from_minor__lt=F("amount_below_minor"))
+                ),
+                violation_error_message=_("“Amount from” must be less than “amount below”."),
+            ),
             models.CheckConstraint(
                 name="earningrule_period_ordered",
                 condition=Q(valid_until__isnull=True) | Q(valid_until__gt=F("valid_from")),
@@ -308,6 +343,7 @@ class EarningRule(models.Model):
                 name="earningrule_hours",
                 condition=(Q(hour_from__isnull=True) | Q(hour_from__lte=23))
                 & (Q(hour_below__isnull=True) | Q(hour_below__range=(1, 24))),
+                violation_error_message=_("The hours run from 0 to 23, and end with 1 to 24."),
             ),
             ExclusionConstraint(
                 name="earningrule_one_version_at_a_time",

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import CheckConstraint
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -122,6 +123,15 @@ def test_a_form_saved_again_unchanged_changes_nothing(manager: Client) -> None:
         ("weekdays", ["8"], "8"),
         ("event_types", ["refund"], "refund"),
         ("tiers", ["lead"], "lead"),
+        ("points", "-3", "greater than or equal to 0.0001"),
+        ("per_minor", "0", "must be more than nothing"),
+        ("hour_from", "30", "less than or equal to 23"),
+        ("hour_below", "0", "greater than or equal to 1"),
+        ("cap_day", "-5", "greater than or equal to 1"),
+        ("cap_week", "0", "greater than or equal to 1"),
+        ("cap_month", "-1", "greater than or equal to 1"),
+        ("cap_lifetime", "0", "greater than or equal to 1"),
+        ("budget", "-1", "greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_a_rule_is_refused_beside_its_field(manager: Client, field: str, value: Any, told: str) -> None:
@@ -130,7 +140,24 @@ def test_what_cannot_be_a_rule_is_refused_beside_its_field(manager: Client, fiel
     response = manager.post(reverse(ADD), answers(**{field: value}))
 
     assert told in " ".join(errors_of(response)[field])
+    assert "Constraint" not in str(errors_of(response))
     assert not EarningRule.objects.exists()
+
+
+def test_an_amount_that_ends_before_it_begins_is_refused_beside_its_field(manager: Client) -> None:
+    response = manager.post(reverse(ADD), answers(amount_from_minor="50", amount_below_minor="10"))
+
+    assert list(errors_of(response)) == ["amount_below_minor"]
+    assert "must be less than" in str(errors_of(response))
+    assert not EarningRule.objects.exists()
+
+
+def test_no_law_of_a_rule_is_told_by_the_name_of_its_constraint() -> None:
+    assert [
+        law.name
+        for law in EarningRule._meta.constraints
+        if isinstance(law, CheckConstraint) and law.violation_error_message == law.default_violation_error_message
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -381,3 +381,24 @@ def test_two_versions_of_one_rule_are_never_in_force_together() -> None:
 def test_no_rule_promises_points_beyond_what_a_calendar_holds(expiry: dict[str, Any]) -> None:
     with refused("earningrule_expiry_in_reach"):
         RuleFactory.create(code="forever", **expiry)
+
+
+@pytest.mark.parametrize("limit", ["cap_day", "cap_week", "cap_month", "cap_lifetime", "budget"])
+@pytest.mark.parametrize("height", [0, -1])
+def test_a_rule_with_a_limit_of_nothing_is_not_kept(limit: str, height: int) -> None:
+    RuleFactory.create(status="draft")
+
+    with refused("earningrule_limits_whole"):
+        execute(f"UPDATE points_earningrule SET {limit} = %s", height)
+
+    execute(f"UPDATE points_earningrule SET {limit} = 1")
+
+
+@pytest.mark.parametrize("below", [1_000, 5_000])
+def test_a_rule_whose_amounts_leave_none_between_them_is_not_kept(below: int) -> None:
+    RuleFactory.create(status="draft")
+
+    with refused("earningrule_amounts_ordered"):
+        execute("UPDATE points_earningrule SET amount_from_minor = 5000, amount_below_minor = %s", below)
+
+    execute("UPDATE points_earningrule SET amount_from_minor = 5000, amount_below_minor = 5001")
