@@ -1,6 +1,7 @@
 """What every screen of the back office shares: who may do what, how far lists count, and the page of one action."""
 
 import contextlib
+import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -20,6 +21,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_date
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import FormView, TemplateView
 
@@ -262,6 +264,8 @@ class ActionPage(AdminPage, _FormView):
     subject_label: Any = ""
     submit_label: Any = _("Save")
     is_dangerous = False
+    #: What this form calls a field that refusals name otherwise.
+    called: ClassVar[dict[str, str]] = {}
 
     def act(self, form: Any) -> Any:
         """Call the action; returns what to tell the person."""
@@ -291,7 +295,7 @@ class ActionPage(AdminPage, _FormView):
             with transaction.atomic():
                 told = self.act(form)
         except DomainError as refusal:
-            blame(form, refusal)
+            blame(form, refusal, **self.called)
             return self.form_invalid(form)
         return self.done(form, told)
 
@@ -312,11 +316,25 @@ class ActionPage(AdminPage, _FormView):
         return super().get_context_data(**asked | kwargs)
 
 
-def blame(form: forms.Form, refusal: DomainError) -> None:
-    """Show a refusal beside the field that its sentence names first, else above the form."""
+#: A refusal names what it is about as callers of the API know it: a word of theirs, a colon, the sentence.
+_NAMED = re.compile(r"([a-z][a-z_]*): (?=\S)")
+
+
+def _named(refusal: DomainError) -> tuple[str, str]:
+    """Return the field a refusal names, if it names one, and its sentence as people begin one."""
     text = str(refusal)
-    name, colon, reason = text.partition(": ")
-    if colon and name in form.fields and not form.fields[name].widget.is_hidden:
-        form.add_error(name, reason)
-    else:
-        form.add_error(None, text)
+    found = _NAMED.match(text)
+    return (found[1], capfirst(text[found.end() :])) if found else ("", capfirst(text))
+
+
+def sentence_of(refusal: DomainError) -> str:
+    """Return what a refusal says to a person, who does not know the names of fields."""
+    return _named(refusal)[1]
+
+
+def blame(form: forms.Form, refusal: DomainError, **called: str) -> None:
+    """Show a refusal beside the field it names, else above the form; `called` says what a form calls a field."""
+    name, sentence = _named(refusal)
+    name = called.get(name, name)
+    is_shown = name in form.fields and not form.fields[name].widget.is_hidden
+    form.add_error(name if is_shown else None, sentence)

@@ -4,15 +4,17 @@ import secrets
 from functools import cached_property
 from typing import Any
 
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from members.admin.base import ActionPage
+from members.admin.base import ActionPage, sentence_of
 from members.models import Member
 from points import reports
 from points.actions import adjusting
+from points.actions.posting import InsufficientPoints
 from points.admin.forms import AdjustForm
 from points.admin.reading import number
 
@@ -48,10 +50,23 @@ class AdjustPage(ActionPage):
     def get_initial(self) -> dict[str, Any]:
         return super().get_initial() | {"reference": f"adjust-{secrets.token_hex(8)}", "direction": "credit"}
 
+    def form_valid(self, form: AdjustForm) -> HttpResponse:
+        """Refuse before the person is asked to confirm what is refused after."""
+        missing = -form.signed_points() - self._available(form)
+        if "confirmed" not in self.request.POST and missing > 0:
+            refusal = InsufficientPoints(needed=form.cleaned_data["points"], available=self._available(form))
+            form.add_error("points", sentence_of(refusal))
+            return self.form_invalid(form)
+        return super().form_valid(form)
+
+    def _available(self, form: AdjustForm) -> int:
+        """What the member can spend of the chosen points."""
+        now = reports.balances(member=self.subject, at=timezone.now())
+        return next((one.available for one in now if one.code == form.cleaned_data["point_type"].code), 0)
+
     def confirmation(self, form: AdjustForm) -> list[tuple[Any, Any]]:
         chosen, points = form.cleaned_data["point_type"], form.signed_points()
-        now = reports.balances(member=self.subject, at=timezone.now())
-        available = next((one.available for one in now if one.code == chosen.code), 0)
+        available = self._available(form)
         return [
             (_("Member"), f"{self.subject.grouped_number} · {self.subject.masked_name}"),
             (_("Adjustment"), f"{'+' if points > 0 else '−'}{number(abs(points))} {chosen}"),

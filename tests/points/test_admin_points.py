@@ -105,6 +105,15 @@ def test_a_debit_beyond_what_is_there_is_refused_in_words(clerk: Client, member:
     assert "101 points are needed and 100 are available" in text_of(response)
 
 
+def test_a_debit_beyond_what_is_there_is_not_offered_for_confirmation(clerk: Client, member: Member) -> None:
+    address, answers = adjustment(member, clerk, direction="debit", points=50)
+
+    response = clerk.post(address, answers)
+
+    assert response.context["form"].errors["points"] == ["50 points are needed and 0 are available."]
+    assert "Please check before it is done" not in text_of(response)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
