@@ -36,6 +36,7 @@ from members.admin.base import (
 )
 from members.admin.forms import ClientForm, NewKeyForm, ReasonForm
 from members.admin.screen import Cell, Panel, screen
+from members.admin.trail import action_of, reason_of
 from members.models import AuditRecord, Client, ClientKey, KeyState, Member, Scope, User
 
 if TYPE_CHECKING:
@@ -384,12 +385,24 @@ class UserAdmin(_UserAdmin, ScreenAdmin):
 class AuditRecordAdmin(ReadOnlyAdmin):
     """What was done and looked at, newest first."""
 
-    list_display = ("shown_at", "actor", "action", "subject", "reason")
+    list_display = ("shown_at", "actor", "shown_action", "subject", "shown_reason")
     list_filter = (("at", DayFilter),)
     search_fields = ("actor",)
     search_help_text = _("Who (staff:alice), an action (member.revealed), or a card number")
-    fields = (("shown_at", "actor"), ("action", "subject"), "reason", "details")
+    fields = (("shown_at", "actor"), ("shown_action", "action"), ("subject", "shown_reason"), "details")
     shown_at = moment("at", _("time"))
+
+    @display(description=_("action"))
+    def shown_action(self, record: AuditRecord) -> str:
+        return action_of(record)
+
+    @display(description=_("reason"))
+    def shown_reason(self, record: AuditRecord) -> str:
+        return reason_of(record) or "–"
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The action stands there twice: in words, and as it is searched for."""
+        return super().get_form(request, obj, change=change, **kwargs | {"labels": {"action": _("code")}})
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -421,7 +434,7 @@ def _trail(request: HttpRequest, member: Member) -> Panel:
     return Panel(
         title=_("Audit trail"),
         headers=(_("time"), _("actor"), _("action"), _("reason")),
-        rows=[(shown_moment(record.at), record.actor, Cell(record.action), record.reason) for record in records],
+        rows=[(shown_moment(one.at), one.actor, action_of(one), reason_of(one)) for one in records],
         empty=_("Nothing yet."),
         slug="audit",
     )

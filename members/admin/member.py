@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -25,6 +25,7 @@ from members.models import Member, MemberStatus, TierChange
 
 STATUS_LABELS = {"active": "success", "suspended": "warning", "closed": "danger", "merged": "info"}
 PERSONAL = ("name", "phone", "email", "birthday", "address")
+_OPEN = (MemberStatus.ACTIVE, MemberStatus.SUSPENDED)
 
 
 class MemberPage(AdminPage):
@@ -74,11 +75,22 @@ def _personal_data(member: Member, *, is_revealed: bool) -> list[tuple[Any, Any]
 class MemberActionPage(ActionPage):
     """A page of one action on one member, who is named at its head."""
 
+    #: Where a membership must stand for the page to open; anywhere, if nothing is said.
+    open_to: tuple[str, ...] = ()
+
     @property
     def subject_label(self) -> str:
         """The card number and the masked name."""
         member: Member = self.subject
         return f"{member.grouped_number} · {member.masked_name}" if member.data_key else member.grouped_number
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Open for a member it can be done to; by its address alone it leads nowhere else."""
+        member: Member = self.subject
+        if self.open_to and member.status not in self.open_to:
+            messages.error(request, _("The membership is %(status)s.") % {"status": member.get_status_display()})
+            return redirect(self.subject_url())
+        return super().get(request, *args, **kwargs)
 
 
 class RevealPage(MemberActionPage):
@@ -139,23 +151,26 @@ class EditPage(MemberActionPage):
     title = _("Change the profile")
     form_class = EditForm
     permission = "members.change_member"
+    open_to = _OPEN
 
     def is_allowed(self, request: HttpRequest) -> bool:
         return super().is_allowed(request) and request.user.has_perm("members.read_personal_data")
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        auditing.record(
-            actor=self.actor,
-            action="member.revealed",
-            subject=self.subject,
-            reason="edit",
-            details={"fields": PERSONAL},
-            at=timezone.now(),
-        )
-        return super().get(request, *args, **kwargs)
-
     def get_initial(self) -> dict[str, Any]:
         return super().get_initial() | EditForm.values_of(self.subject)
+
+    def render_to_response(self, context: dict[str, Any], **how: Any) -> HttpResponse:
+        """Show the form: whoever sees it has read what stands in it."""
+        if self.request.method == "GET":
+            auditing.record(
+                actor=self.actor,
+                action="member.revealed",
+                subject=self.subject,
+                reason="edit",
+                details={"fields": PERSONAL},
+                at=timezone.now(),
+            )
+        return super().render_to_response(context, **how)
 
     def act(self, form: EditForm) -> Any:
         changes = Profile(**{name: form.cleaned_data[name] for name in form.changed_data if name != "reason"})  # type: ignore[typeddict-item]
@@ -188,12 +203,35 @@ class StandingPage(MemberActionPage):
         return self.told
 
 
+class ClosePage(StandingPage):
+    """A membership closed: what the member still has is named before, for it can no longer be spent."""
+
+    title = _("Close the membership")
+    submit_label = _("Close the membership")
+    status = MemberStatus.CLOSED
+    told = _("The membership is closed.")
+    is_dangerous = True
+    open_to = _OPEN
+
+    @property
+    def intro(self) -> str:
+        """What closing means for this member."""
+        figures = [f"{each.label} {each.value}" for each in screen.figures_of(self.request, self.subject)]
+        said = [
+            _("A closed membership cannot be opened again."),
+            _("Points that remain cannot be spent any more; they stay in the books until they expire."),
+            _("What there is: %(figures)s.") % {"figures": " · ".join(figures)} if figures else "",
+        ]
+        return " ".join(map(str, filter(None, said)))
+
+
 class TierPage(MemberActionPage):
     """Another tier, given by hand."""
 
     title = _("Change the tier")
     form_class = TierForm
     permission = "members.change_standing"
+    open_to = _OPEN
 
     def get_initial(self) -> dict[str, Any]:
         return super().get_initial() | {"tier": self.subject.tier_id}
@@ -238,20 +276,14 @@ _suspend = StandingPage.as_view(
     submit_label=_("Suspend"),
     told=_("The membership is suspended."),
     is_dangerous=True,
+    open_to=(MemberStatus.ACTIVE,),
 )
 _reinstate = StandingPage.as_view(
     status=MemberStatus.ACTIVE,
     title=_("Reinstate the membership"),
     submit_label=_("Reinstate"),
     told=_("The membership is active again."),
-)
-_close = StandingPage.as_view(
-    status=MemberStatus.CLOSED,
-    title=_("Close the membership"),
-    intro=_("A closed membership cannot be opened again."),
-    submit_label=_("Close the membership"),
-    told=_("The membership is closed."),
-    is_dangerous=True,
+    open_to=(MemberStatus.SUSPENDED,),
 )
 
 
@@ -326,7 +358,7 @@ class MemberAdmin(ExportingAdmin, ScreenAdmin):
         ("<path:object_id>/password/", "members_member_password", PasswordPage.as_view()),
         ("<path:object_id>/suspend/", "members_member_suspend", _suspend),
         ("<path:object_id>/reinstate/", "members_member_reinstate", _reinstate),
-        ("<path:object_id>/close/", "members_member_close", _close),
+        ("<path:object_id>/close/", "members_member_close", ClosePage.as_view()),
     )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -1,6 +1,6 @@
 """What this app adds to the screen of a member: balances, lots, entries, events, caps, and the adjustment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.utils.translation import pgettext_lazy
 
 from members.admin.base import shown_day, shown_moment
 from members.admin.screen import Cell, Figure, MemberAction, Panel, screen
-from members.models import Member
+from members.models import Member, MemberStatus
 from points import reports
 from points.admin.adjusting import PERMISSION
 from points.admin.ledger import KIND_LABELS, signed
@@ -21,6 +21,9 @@ from points.admin.reading import address, count, last_day, number, points_given,
 from points.models import Balance, Entry, Event, Lot, RuleUsage
 
 SHOWN = 10
+#: What other apps know of the purpose of entries: of a member's entries, by id, in the reader's language. A note is
+#: kept in the language it was written in.
+purposes: list[Callable[[Member, Sequence[Entry]], dict[int, str]]] = []
 
 
 def _figures(request: HttpRequest, member: Member) -> Sequence[Figure]:
@@ -44,7 +47,10 @@ def _all_of(model: str, member: Member) -> str:
 
 def _entries(request: HttpRequest, member: Member) -> Panel:
     """Show the last movements."""
-    entries = Entry.objects.history(member).select_related("point_type", "rule")[:SHOWN]
+    entries = list(Entry.objects.history(member).select_related("point_type", "rule")[:SHOWN])
+    bought: dict[int, str] = {}
+    for each in purposes:
+        bought |= each(member, entries)
     rows = [
         (
             Cell(shown_moment(entry.recorded_at), href=address("entry", entry.pk)),
@@ -52,7 +58,7 @@ def _entries(request: HttpRequest, member: Member) -> Panel:
             entry.point_type,
             Cell(signed(entry), is_number=True),
             count(entry.available_after),
-            entry.note or entry.reason or getattr(entry.rule, "name", "") or entry.reference,
+            bought.get(entry.pk) or entry.note or entry.reason or getattr(entry.rule, "name", "") or entry.reference,
         )
         for entry in entries
     ]
@@ -143,5 +149,14 @@ screen.panels += [
     (30, "points.view_event", _events),
     (70, "points.view_entry", _usage),
 ]
-screen.actions.insert(0, MemberAction(_("Adjust points"), "tune", "admin:points_balance_adjust", PERMISSION))
+screen.actions.insert(
+    0,
+    MemberAction(
+        _("Adjust points"),
+        "tune",
+        "admin:points_balance_adjust",
+        PERMISSION,
+        lambda member: member.status in (MemberStatus.ACTIVE, MemberStatus.SUSPENDED),
+    ),
+)
 screen.columns.append((_("points"), _available, [_prefetch()]))

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from members.admin import trail
 from members.admin.base import ActionPage, DayFilter, TranslatedAdmin, display, moment
 from members.admin.forms import ReasonForm
 from members.admin.screen import Cell, Panel
@@ -19,6 +20,7 @@ from points.admin.reading import LedgerAdmin, member_address, member_link, sum_o
 from points.models import Referral, ReferralCondition, ReferralProgramme, ReferralStatus
 
 PERMISSION = "points.decide_referral"
+trail.LABELS |= {"referral.released": _("Referral released"), "referral.rejected": _("Referral rejected")}
 STATUS_LABELS = {
     "rewarded": "success",
     "unpaid": "",

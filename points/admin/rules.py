@@ -1,6 +1,6 @@
 """Earning rules on screen: written as drafts, previewed on events that did not happen, put into force and retired."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
@@ -14,7 +14,18 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
 from config.lib.errors import DomainError
-from members.admin.base import ActionPage, AdminPage, TranslatedAdmin, blame, display, moment, shown_day, shown_moment
+from members.admin import trail
+from members.admin.base import (
+    ActionPage,
+    AdminPage,
+    TranslatedAdmin,
+    blame,
+    display,
+    moment,
+    sentence_of,
+    shown_day,
+    shown_moment,
+)
 from members.admin.forms import ReasonForm
 from members.admin.styling import StyledForm
 from points.actions import awarding, ruling
@@ -24,6 +35,12 @@ from points.admin.reading import number, sum_of_money
 from points.admin.verdicts import shown_verdicts, weekday
 from points.models import AwardKind, EarningRule, EventType, PointType, RuleStatus
 
+trail.LABELS |= {
+    "rule.activated": _("Rule put into force"),
+    "rule.shadowed": _("Rule put into the shadow"),
+    "rule.retired": _("Rule retired"),
+    "rule.versioned": _("New version of a rule"),
+}
 STATUS_LABELS = {"draft": "info", "shadow": "warning", "active": "success", "retired": ""}
 #: What may still change of a version that has been in force; the trigger on the table says the same.
 FREE_WHEN_SETTLED = frozenset(
@@ -144,6 +161,7 @@ class RetirePage(RulePage):
     submit_label = _("Retire the rule")
     form_class = RetireForm
     is_dangerous = True
+    called: ClassVar[dict[str, str]] = {"valid_until": "until"}
 
     def act(self, form: RetireForm) -> Any:
         said = form.cleaned_data
@@ -169,7 +187,7 @@ class StepPage(AdminPage):
         try:
             rule, told = self.step()
         except DomainError as refusal:
-            messages.error(request, str(refusal))
+            messages.error(request, sentence_of(refusal))
             return redirect(rule_address(self.subject))
         messages.success(request, told)
         return redirect(rule_address(rule))

@@ -1,13 +1,18 @@
 """What this app adds to the screen of a member: orders and coupons."""
 
+from collections.abc import Sequence
+
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from members.admin import trail
 from members.admin.base import shown_moment
 from members.admin.screen import Cell, Panel, screen
 from members.models import Member
+from points.admin.member import purposes
 from points.admin.reading import count, last_day
+from points.models import Entry, EntryKind
 from rewards.admin import coupons, redemption
 from rewards.models import Coupon, Redemption
 
@@ -49,4 +54,20 @@ def _coupons(request: HttpRequest, member: Member) -> Panel:
     return Panel(_("Coupons"), headers, rows, _("No coupons."), page, "coupons")
 
 
+def _rewards_of(member: Member, entries: Sequence[Entry]) -> dict[int, str]:
+    """Name the reward of each entry that paid for one or gave it back."""
+    paid = {entry.pk: entry.pk for entry in entries if entry.kind == EntryKind.REDEMPTION}
+    paid |= {entry.pk: entry.corrects for entry in entries if entry.kind == EntryKind.RESTORATION and entry.corrects}
+    if not paid:
+        return {}
+    orders = Redemption.objects.of_member(member).filter(entry_id__in=set(paid.values())).select_related("reward")
+    names = {order.entry_id: str(order.reward) for order in orders}
+    return {entry: names[origin] for entry, origin in paid.items() if origin in names}
+
+
+purposes.append(_rewards_of)
+trail.LABELS |= {
+    "couponbatch.given": _("Coupons given away"),
+    "couponbatch.codes_taken_in": _("Outside codes taken in"),
+}
 screen.panels += [(40, "rewards.view_redemption", _redemptions), (50, "rewards.view_coupon", _coupons)]

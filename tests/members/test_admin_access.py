@@ -1,6 +1,7 @@
 """Client systems, staff and roles on screen: keys shown once, nobody lifts himself up, the trail is only read."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group
@@ -9,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from members.actions import clients
+from members.admin.trail import action_of
 from members.models import AuditRecord, User
 from members.models import Client as ClientSystem
 from tests.config.admin_scene import staff
@@ -220,3 +222,19 @@ def test_the_trail_is_searched_by_who_what_and_whom(client: Client) -> None:
 
     assert [record.action for record in found] == ["client.created"]
     assert list(missed) == []
+
+
+def test_every_action_of_the_trail_has_a_name(client: Client) -> None:
+    written = Path(__file__).parents[2]
+    codes = {
+        code
+        for app in ("members", "points", "rewards")
+        for path in (written / app).rglob("*.py")
+        for code in re.findall(r'action="([a-z_]+\.[a-z_]+)"', path.read_text(encoding="utf-8"))
+    }
+
+    unnamed = [code for code in codes if action_of(AuditRecord(action=code)) == code]
+
+    assert len(codes) > 15
+    assert unnamed == []
+    assert action_of(AuditRecord(action="earningrule.changed")) == "Earning rule: changed"

@@ -121,7 +121,7 @@ def test_a_refusal_stands_beside_the_field_it_names(clerk: Client, member: Membe
 
     response = clerk.post(reverse("admin:members_member_enrol"), answers)
 
-    assert response.context["form"].errors["phone"] == ["another member has this phone number."]
+    assert response.context["form"].errors["phone"] == ["Another member has this phone number."]
     assert Member.objects.count() == 1
 
 
@@ -269,3 +269,49 @@ def test_members_are_taken_along_without_anything_personal(client: Client, membe
     assert "王" not in text
     assert "138" not in text.replace(member.number, "")
     assert AuditRecord.objects.filter(action="member.exported", actor="staff:ada").count() == 1
+
+
+def test_a_refusal_says_its_sentence_and_no_name_of_a_field(client: Client, member: Member) -> None:
+    client.force_login(staff("checker", is_superuser=True))
+    Member.objects.update(status="suspended")
+    taken = MemberFactory.create(phone="13900139000")
+
+    again = client.post(page_of(member, "suspend"), {"reason": "a doubt"})
+    answers = {"name": "王小明", "phone": PHONE, "language": "zh-hans", "reason": "x"}
+    known = client.post(page_of(taken, "edit"), answers)
+
+    assert again.context["form"].non_field_errors() == [
+        "A membership that is Suspended cannot become Suspended.",
+    ]
+    assert known.context["form"].errors == {"phone": ["Another member has this phone number."]}
+
+
+@pytest.mark.parametrize("step", ["suspend", "reinstate", "close", "tier", "edit"])
+def test_a_closed_membership_has_no_page_to_change_it_by(client: Client, member: Member, step: str) -> None:
+    client.force_login(staff("checker", is_superuser=True))
+    Member.objects.update(status="closed")
+
+    response = client.get(page_of(member, step), follow=True)
+
+    assert response.redirect_chain == [(page_of(member), 302)]
+    assert "The membership is Closed." in text_of(response)
+    assert page_of(member, step) not in text_of(response)
+    assert reverse("admin:points_balance_adjust", args=[member.pk]) not in text_of(response)
+    assert not AuditRecord.objects.filter(action="member.revealed").exists()
+
+
+def test_the_trail_of_a_member_is_told_in_words(client: Client, member: Member) -> None:
+    client.force_login(staff("checker", is_superuser=True))
+    for step in ("suspend", "reinstate"):
+        client.post(page_of(member, step), {"reason": "a doubt"})
+    client.post(page_of(member, "reveal"), {"purpose": "call", "details": "no. 7"})
+    client.get(page_of(member, "edit"))
+
+    panel = next(each for each in client.get(page_of(member)).context["panels"] if each.slug == "audit")
+
+    assert [row[2:] for row in panel.rows[:4]] == [
+        ("Personal data shown", "To change the profile"),
+        ("Personal data shown", "The member is on the telephone: no. 7"),
+        ("Membership: Active", "a doubt"),
+        ("Membership: Suspended", "a doubt"),
+    ]

@@ -233,6 +233,14 @@ def test_a_rule_is_retired_with_a_reason_and_not_twice(manager: Client) -> None:
     assert AuditRecord.objects.filter(action="rule.retired", reason="over").count() == 1
 
 
+def test_an_end_that_is_past_is_refused_beside_its_field(manager: Client) -> None:
+    rule = RuleFactory.create()
+
+    past = manager.post(page_of(rule, "retire"), {"reason": "x", "until_0": "2020-01-01", "until_1": "00:00:00"})
+
+    assert past.context["form"].errors == {"until": ["The end must lie ahead."]}
+
+
 def test_a_rule_in_force_is_neither_activated_again_nor_deleted(manager: Client) -> None:
     rule = RuleFactory.create()
 

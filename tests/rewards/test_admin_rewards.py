@@ -390,7 +390,7 @@ def test_a_no_show_keeps_or_gets_back_its_points_on_screen(clerk: Client) -> Non
     unexplained = clerk.post(page_of(excused, "no_show"), {"restore": "on"})
     clerk.post(page_of(excused, "no_show"), {"restore": "on", "reason": "train was late"})
 
-    assert unexplained.context["form"].errors["reason"] == ["say why the points are given back."]
+    assert unexplained.context["form"].errors["reason"] == ["Say why the points are given back."]
     assert [Redemption.objects.get(pk=one.pk).state for one in (missed, excused)] == ["no_show", "returned"]
     assert available(member) == 10_000
     clerk.post(page_of(missed, "take_back"), {"reason": "was in hospital"})
