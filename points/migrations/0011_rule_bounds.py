@@ -91,4 +91,13 @@ class Migration(migrations.Migration):
                 violation_error_message="The hours run from 0 to 23, and end with 1 to 24.",
             ),
         ),
+        migrations.AlterConstraint(
+            model_name="referralprogramme",
+            name="referralprogramme_currency_code",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("currency", ""), ("currency__regex", "^[A-Z]{3}$"), _connector="OR"),
+                name="referralprogramme_currency_code",
+                violation_error_message="A currency is three capital letters, such as CNY.",
+            ),
+        ),
     ]

@@ -133,7 +133,9 @@ class ReferralProgramme(models.Model):
                 violation_error_message=_("At least one friend from one device, in 1 to 720 hours."),
             ),
             models.CheckConstraint(
-                name="referralprogramme_currency_code", condition=Q(currency="") | Q(currency__regex="^[A-Z]{3}$")
+                name="referralprogramme_currency_code",
+                condition=Q(currency="") | Q(currency__regex="^[A-Z]{3}$"),
+                violation_error_message=_("A currency is three capital letters, such as CNY."),
             ),
         )
         triggers = (pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),)

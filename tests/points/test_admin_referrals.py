@@ -108,3 +108,26 @@ def test_a_programme_manager_writes_terms_that_do_not_overlap(client: Client) ->
     spring = ReferralProgramme.objects.get()
     assert (spring.valid_from, spring.cap, spring.within_days, spring.wait_days) == (local(2026, 3, 1), 5, 30, 14)
     assert "Another referral programme holds in that period." in second.text
+
+
+def test_a_currency_that_is_none_is_refused_in_words(client: Client) -> None:
+    client.force_login(staff("programme manager"))
+    answers = {
+        "name_en": "Bring a friend",
+        "name_zh_hans": "邀请好友",
+        "valid_from_0": "2026-03-01",
+        "valid_from_1": "00:00:00",
+        "converts_on": "purchase",
+        "amount_from_minor": "1",
+        "currency": "abc",
+        "wait_days": "0",
+        "cap_period": "month",
+        "device_limit": "3",
+        "device_hours": "24",
+    }
+
+    response = client.post(reverse("admin:points_referralprogramme_add"), answers)
+
+    assert response.context["adminform"].form.non_field_errors() == [
+        "A currency is three capital letters, such as CNY."
+    ]
