@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.utils.formats import number_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from config.lib import money
 from members.models import Tier
@@ -147,8 +148,10 @@ def _sentence(
             % {"group": rule.stacking_group}
         )
     if limits.get("trimmed"):
-        reached = _(", ").join(str(LIMITS[name]) for name in LIMITS if _is_reached(limits.get(name), row["points"]))
-        text += " " + _("%(limits)s leaves %(points)s.") % {"limits": reached, "points": _plain(row["points"])}
+        hit = [str(label) for name, label in LIMITS.items() if _is_reached(limits.get(name), row["points"])]
+        reached = _(", ").join(hit)
+        left = ngettext("%(limits)s leaves %(points)s.", "%(limits)s leave %(points)s.", len(hit))
+        text += " " + capfirst(left % {"limits": reached, "points": _plain(row["points"])})
     return text
 
 

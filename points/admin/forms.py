@@ -357,6 +357,8 @@ class EarningRuleForm(forms.ModelForm):  # type: ignore[type-arg]
                 field.widget.attrs["rows"] = 2 if name.startswith("description") else 3
         for name in _BOUNDS.keys() & self.fields.keys():
             _bound(self.fields[name], *_BOUNDS[name])
+        if isinstance(points := self.initial.get("points"), Decimal):
+            self.initial["points"] = Decimal(f"{points.normalize():f}")  # without the zeros its column carries
         if self.instance.pk is None and "valid_from" in self.fields:
             self.fields["valid_from"].initial = timezone.now
 

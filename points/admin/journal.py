@@ -11,6 +11,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from members.admin.base import BoundedChangeList, DayFilter, display, moment, shown_moment
 from members.admin.screen import Cell, Panel
+from members.models import Tier
 from points import explanations
 from points.admin.exporting import BookExportingAdmin, EventResource
 from points.admin.ledger import KIND_LABELS
@@ -77,7 +78,7 @@ class EventAdmin(BookExportingAdmin, LedgerAdmin):
         ),
         (
             _("What the rules saw"),
-            {"fields": (("tier", "is_first"), ("shown_labels", "refund_link"), "attributes")},
+            {"fields": (("shown_tier", "is_first"), ("shown_labels", "refund_link"), "attributes")},
         ),
     )
     change_form_template = "admin/points/event.html"
@@ -110,6 +111,10 @@ class EventAdmin(BookExportingAdmin, LedgerAdmin):
     @display(description=_("gave"))
     def shown_given(self, event: Any) -> str:
         return ", ".join(f"{number(points)} {name}" for name, points in event.given.items()) or "0"
+
+    @display(description=_("tier then"))
+    def shown_tier(self, event: Event) -> str:
+        return str(Tier.objects.filter(code=event.tier).first() or event.tier or "–")
 
     @display(description=_("segments then"))
     def shown_labels(self, event: Event) -> str:

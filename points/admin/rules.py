@@ -32,7 +32,7 @@ from points.actions import awarding, ruling
 from points.actions.awarding import IncomingEvent
 from points.admin.forms import EarningRuleForm, PreviewForm, RetireForm
 from points.admin.reading import number, sum_of_money
-from points.admin.verdicts import shown_verdicts, weekday
+from points.admin.verdicts import shown_verdicts, type_names, weekday
 from points.models import AwardKind, EarningRule, EventType, PointType, RuleStatus
 
 trail.LABELS |= {
@@ -90,14 +90,14 @@ class PreviewPage(AdminPage):
         verdicts = awarding.preview(event=event, at=at)
         rule: EarningRule | None = self.subject
         own = [] if rule is None or is_settled(rule) else awarding.preview(event=event, at=at, only_rules=[rule.pk])
-        totals: dict[str, int] = {}
+        names, totals = type_names(), dict[str, int]()
         for verdict in verdicts:
             totals[verdict.point_type] = totals.get(verdict.point_type, 0) + verdict.points
         return {
             "is_answered": True,
             "verdicts": shown_verdicts(verdicts, event.currency),
             "own": shown_verdicts(own, event.currency),
-            "totals": [(number(points), code) for code, points in totals.items()],
+            "totals": [(number(points), names[code]) for code, points in totals.items()],
         }
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from points.admin.reading import number, sum_of_money
 from points.explanations import LIMITS, RuleVerdict
-from points.models import AmountBasis, AwardKind, EventType, Rounding
+from points.models import AmountBasis, AwardKind, EventType, PointType, Rounding
 
 _MINOR = ("amount_from", "amount_below")
 
@@ -42,10 +43,16 @@ class ShownVerdict:
 
 def shown_verdicts(verdicts: Iterable[RuleVerdict], currency: str) -> list[ShownVerdict]:
     """Return the verdicts in words."""
-    return [_shown(verdict, currency) for verdict in verdicts]
+    names = type_names()
+    return [_shown(verdict, currency, names[verdict.point_type]) for verdict in verdicts]
 
 
-def _shown(verdict: RuleVerdict, currency: str) -> ShownVerdict:
+def type_names() -> dict[str, str]:
+    """Return what the kinds of points are called, by code."""
+    return {one.code: str(one) for one in PointType.objects.all()}
+
+
+def _shown(verdict: RuleVerdict, currency: str, type_name: str) -> ShownVerdict:
     conditions = [
         ShownCondition(
             each.label,
@@ -59,10 +66,10 @@ def _shown(verdict: RuleVerdict, currency: str) -> ShownVerdict:
         rule_id=verdict.rule_id,
         name=verdict.name,
         code=verdict.code,
-        point_type=verdict.point_type,
+        point_type=type_name,
         matched=verdict.matched,
         points=verdict.points,
-        sentence=verdict.sentence,
+        sentence=capfirst(verdict.sentence),
         conditions=conditions,
         arithmetic=list(_arithmetic(verdict.arithmetic, currency)) if verdict.matched else [],
         limits=_limits(verdict.limits) if verdict.matched else [],

@@ -304,7 +304,8 @@ def test_a_preview_tells_what_each_rule_would_give_and_stores_nothing(manager: C
         ("In the app", 200),
         ("On food", 0),
     ]
-    assert response.context["totals"] == [("400", "points")]
+    assert response.context["totals"] == [("400", "Points")]
+    assert {verdict.point_type for verdict in verdicts} == {"Points"}
 
 
 def test_a_draft_is_previewed_by_itself_beside_the_rules_in_force(manager: Client, member: Member) -> None:
@@ -351,3 +352,15 @@ def test_a_draft_that_would_end_before_it_begins_is_not_put_into_force() -> None
 
     past.refresh_from_db()
     assert past.status == "draft"
+
+
+def test_a_name_is_asked_for_in_each_language_by_the_name_of_the_language(manager: Client) -> None:
+    fields = manager.get(reverse(ADD)).context["adminform"].form.fields
+
+    assert (fields["name_en"].label, fields["name_zh_hans"].label) == ("Name (English)", "Name (Chinese)")
+
+
+def test_the_points_of_a_draft_are_shown_without_the_zeros_of_their_column(manager: Client) -> None:
+    draft = RuleFactory.create(status="draft", points="3")
+
+    assert 'value="3"' in str(manager.get(page_of(draft)).context["adminform"].form["points"])
