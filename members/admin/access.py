@@ -241,6 +241,10 @@ class GroupAdmin(ScreenAdmin):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         return super().formfield_for_manytomany(db_field, request, **kwargs | _named_choices(db_field))
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Call the list what the sidebar calls it; Django's word is “groups”."""
+        return super().changelist_view(request, {"title": _("Roles")} | (extra_context or {}))
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(super().has_add_permission(request) and _person(request).is_superuser)
 

@@ -184,8 +184,19 @@ class ScreenAdmin(_Screen):
         )
 
 
+#: What a text that is kept in several languages is called in each of them.
+_IN_LANGUAGE: dict[str, Any] = {"en": _("%(name)s (English)"), "zh-hans": _("%(name)s (Chinese)")}
+
+
 class TranslatedAdmin(ScreenAdmin, _Translated):
     """A screen of something that has a name in each language; the languages stand beside each other."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Say the language of a field as people do, not by its code."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and (label := _IN_LANGUAGE.get(getattr(db_field, "language", ""))):
+            field.label = label % {"name": capfirst(str(db_field.translated_field.verbose_name))}
+        return field
 
 
 class ReadOnlyAdmin(ScreenAdmin):

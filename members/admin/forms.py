@@ -89,7 +89,8 @@ class EnrolForm(ProfileForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if not cleaned.get("phone") and not cleaned.get("email") and not self.errors:
+        has_neither = not cleaned.get("phone") and not cleaned.get("email")
+        if has_neither and not {"phone", "email"} & self.errors.keys():
             self.add_error("phone", _("Give a phone number or an e-mail address: the member signs in with it."))
         return cleaned
 

@@ -346,7 +346,9 @@ class MemberAdmin(ExportingAdmin, ScreenAdmin):
         ("joined_at", DayFilter),
     )
     search_fields = ("number",)
-    search_help_text = _("Card number, phone, e-mail, referral code or outside id, exactly")
+    search_help_text = _(
+        "Card number, phone, e-mail, referral code or outside id, exactly; names are sealed and not searched"
+    )
     ordering = ("-id",)
     sortable_by = ()
     actions = None

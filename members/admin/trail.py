@@ -28,7 +28,7 @@ LABELS: dict[str, Any] = {
     "webhook.secret_rotated": _("Secret of a webhook renewed"),
     "webhook.activated": _("Webhook started again"),
     "webhook.tested": _("Webhook tested"),
-    "webhook.stopped": _("Webhook stopped"),
+    "webhook.stopped": _("Webhook disabled"),
     "webhook.resent": _("Webhook messages sent again"),
     "pii_keys.rotated": _("Keys of personal data renewed"),
 }

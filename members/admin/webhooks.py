@@ -97,9 +97,9 @@ class ChangeEndpointPage(ActionPage):
 class DisablePage(ActionPage):
     """An endpoint that is told nothing any more."""
 
-    title = _("Stop the webhook")
-    intro = _("What waits is kept for a while. Of what happens while it is stopped it is never told.")
-    submit_label = _("Stop")
+    title = _("Disable the webhook")
+    intro = _("What waits is kept for a while. Of what happens while it is disabled it is never told.")
+    submit_label = _("Disable")
     form_class = ReasonForm
     permission = CHANGE
     is_dangerous = True
@@ -107,7 +107,7 @@ class DisablePage(ActionPage):
     def act(self, form: ReasonForm) -> Any:
         reason = form.cleaned_data["reason"]
         webhooks.stop(endpoint=self.subject, reason=reason, actor=self.actor, at=timezone.now())
-        return _("The webhook is stopped.")
+        return _("The webhook is disabled.")
 
 
 class ActivatePage(ActionPage):

@@ -315,3 +315,19 @@ def test_the_trail_of_a_member_is_told_in_words(client: Client, member: Member) 
         ("Membership: Active", "a doubt"),
         ("Membership: Suspended", "a doubt"),
     ]
+
+
+def test_all_that_is_wrong_with_an_enrolment_is_said_at_once(clerk: Client) -> None:
+    answers = {"name": "王" * 400, "address": "x" * 5_000, "language": "zh-hans", "reference": "r-2"}
+
+    response = clerk.post(reverse("admin:members_member_enrol"), answers)
+
+    assert set(response.context["form"].errors) == {"name", "address", "phone"}
+
+
+def test_closing_names_what_is_left_and_what_becomes_of_it(client: Client, member: Member) -> None:
+    client.force_login(staff("checker", is_superuser=True))
+
+    text = text_of(client.get(page_of(member, "close")))
+
+    assert "they stay in the books until they expire" in text
