@@ -24,7 +24,7 @@ def validate_where_all_obey(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("points", "0008_movement_checked"),
+        ("points", "0010_tier_history"),
     ]
 
     operations = [
