@@ -1,22 +1,35 @@
 """Which encoding a text file is in. Chinese spreadsheets write UTF-8 with or without a mark, UTF-16 or GBK."""
 
 import codecs
+import io
 from pathlib import Path
+from typing import BinaryIO
 
-from points.imports.refusals import EncodingUnknown
+from points.imports.refusals import EncodingUnknown, EncodingWrong
 
 _CHUNK = 1 << 20
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 def resolve(path: Path, wanted: str) -> str:
-    """Return the encoding to read a file with: the wanted one if there is such, the detected one for `auto`."""
+    """Return the encoding to read a file with: the wanted one if it is one of text, the detected one for `auto`."""
     if wanted == "auto":
         return detect(path)
     try:
-        return codecs.lookup(wanted).name
-    except LookupError:
+        # Python knows codecs that are no text (zip, hex), and some that give up at the first odd letter (idna).
+        _read_some(io.BytesIO("订单".encode(wanted, "replace")), wanted)
+    except (LookupError, ValueError):
         raise EncodingUnknown(encoding=wanted) from None
+    try:
+        with path.open("rb") as file:
+            _read_some(file, wanted)
+    except UnicodeError:  # UTF-16 and UTF-32 of this name begin with a mark
+        raise EncodingWrong(encoding=wanted) from None
+    return codecs.lookup(wanted).name
+
+
+def _read_some(file: BinaryIO, encoding: str) -> None:
+    io.TextIOWrapper(file, encoding, errors="replace").read(100)
 
 
 def detect(path: Path) -> str:

@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from points.imports.refusals import FileMissing, ParquetBroken
+from points.imports.refusals import FileMissing, ParquetBroken, ValueUnreadable
 from points.imports.rows import COLUMNS, RawRow, check_columns
 
 MARK = b"PAR1"
 _BATCH = 5_000
+_UNREADABLE = (OverflowError, ValueError)
 
 
 class ParquetFile:
@@ -46,7 +47,18 @@ class ParquetFile:
 
 def _values(column: Any) -> list[Any]:
     """Return the column as Python values; nanoseconds, which Python's times do not have, are cut off."""
-    if pa.types.is_timestamp(column.type):
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
         column = pc.cast(column, pa.timestamp("us", tz=column.type.tz), safe=False)
-    values: list[Any] = column.to_pylist()
+    try:
+        values: list[Any] = column.to_pylist()
+    except _UNREADABLE:
+        return [_value(scalar) for scalar in column]
     return values
+
+
+def _value(scalar: Any) -> Any:
+    """Return one value, or the refusal of it: a date beyond Python's, or broken text, costs its own row alone."""
+    try:
+        return scalar.as_py()
+    except _UNREADABLE:
+        return ValueUnreadable()

@@ -31,6 +31,7 @@ from points.imports.refusals import (
     TypeNotImported,
     TypeUnknown,
     ValueMissing,
+    ValueNotSimple,
 )
 from points.imports.rows import RawRow, RowProblem
 from points.models import EventType
@@ -79,7 +80,7 @@ class _Reading:
             channel=self._try("channel", lambda: self._text("channel")) or "",
             store=self._try("store", lambda: self._text("store")) or "",
             amount_minor=self._try("amount", lambda: self._amount(kind, currency)) if known_currency else None,
-            currency=currency if self._text_of("amount") else "",
+            currency=currency if self._has_amount() else "",
             items=self._try("items", lambda: self._items(currency)) if known_currency else None,
         )
         if self.refusals:
@@ -138,6 +139,12 @@ class _Reading:
             money.exponent_of(currency)
         return currency
 
+    def _has_amount(self) -> bool:
+        try:
+            return bool(self._text_of("amount"))
+        except DomainError:
+            return True  # and its own reading says what is wrong with it
+
     def _amount(self, kind: str | None, currency: str) -> int | None:
         if not self._text_of("amount"):
             if kind in _WITH_MONEY:
@@ -147,7 +154,7 @@ class _Reading:
 
     def _items(self, currency: str) -> list[dict[str, Any]] | None:
         value = self.values.get("items")
-        if isinstance(value, str | bytes | None):
+        if isinstance(value, str | bytes | DomainError | None):
             text = self._text_of("items")
             value = _parse_json(text) if text else None
         if value is None:
@@ -170,7 +177,11 @@ class _InItem(Exception):
 
 
 def as_text(value: Any) -> str:
-    """Return a value of whatever type a file holds as the text a person would have written."""
+    """Return a value of whatever type a file holds as the text a person would have written, or refuse it."""
+    if isinstance(value, DomainError):
+        raise value
+    if isinstance(value, list | dict):
+        raise ValueNotSimple
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bytes):

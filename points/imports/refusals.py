@@ -16,6 +16,16 @@ class FileMissing(FileUnusable):
     message = _("%(path)s cannot be opened: %(reason)s.")
 
 
+class ReportIsTheFile(FileUnusable):
+    code = "report_is_the_file"
+    message = _("report: this is the file that is imported. Name another place for the rejected rows.")
+
+
+class ReportPlaceTaken(FileUnusable):
+    code = "report_place_taken"
+    message = _("report: %(path)s is there already and is no report of an import. Name another place with --report.")
+
+
 class FileEmpty(FileUnusable):
     code = "file_empty"
     message = _("The file is empty: the first row must name the columns %(columns)s.")
@@ -34,6 +44,11 @@ class ParquetBroken(FileUnusable):
 class EncodingUnknown(FileUnusable):
     code = "encoding_unknown"
     message = _("There is no text encoding called %(encoding)s; try utf-8, utf-16 or gb18030, or leave it to auto.")
+
+
+class EncodingWrong(FileUnusable):
+    code = "encoding_wrong"
+    message = _("The file cannot be read as %(encoding)s; leave the encoding to auto.")
 
 
 class ColumnsMissing(FileUnusable):
@@ -66,6 +81,16 @@ class RowTooLong(DomainError):
 class ValueMissing(DomainError):
     code = "missing"
     message = _("This is needed.")
+
+
+class ValueUnreadable(DomainError):
+    code = "unreadable"
+    message = _("This value is broken, or beyond every date and text.")
+
+
+class ValueNotSimple(DomainError):
+    code = "wrong_type"
+    message = _("Expected one value, not a list or a structure.")
 
 
 class TextTooLong(DomainError):

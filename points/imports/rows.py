@@ -12,7 +12,10 @@ COLUMNS = ("reference", "member", "type", "occurred_at", "amount", "currency", "
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """A row as it stands in the file. `number` counts lines of text (the header is 1) or records of Parquet."""
+    """A row as it stands in the file. `number` counts lines of text (the header is 1) or records of Parquet.
+
+    In place of a value that cannot be read stands its refusal.
+    """
 
     number: int
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -21,7 +24,8 @@ class RawRow:
     @property
     def reference(self) -> str:
         """The reference as it stands there, to find the row by."""
-        return str(self.values.get("reference") or "")
+        reference = self.values.get("reference")
+        return "" if isinstance(reference, DomainError) else str(reference or "")
 
 
 @dataclass(frozen=True, slots=True)

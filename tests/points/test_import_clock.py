@@ -37,7 +37,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def booked(path: Path, at: datetime | None = None) -> list[datetime]:
     """Import the file; when its entries were booked."""
-    with ErrorReport(path.with_suffix(".errors")) as report:
+    with ErrorReport(path.with_suffix(".errors"), file=path) as report:
         importing.import_events(
             file=importing.open_file(path), source="till", report=report, actor=system("tests"), at=at
         )

@@ -248,6 +248,66 @@ def test_the_report_of_an_earlier_try_goes_when_nothing_is_rejected_any_more(tmp
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("reach", ["the file itself", "a symbolic link", "a hard link"])
+def test_the_report_is_never_written_over_the_file(tmp_path: Path, reach: str) -> None:
+    path = write(tmp_path / "orig.csv", [line("", "1")])
+    before = path.read_bytes()
+    report = path if reach == "the file itself" else tmp_path / "link.csv"
+    if reach == "a symbolic link":
+        report.symlink_to(path)
+    if reach == "a hard link":
+        report.hardlink_to(path)
+
+    with nothing_changes():
+        assert run(path, "--report", str(report)) == 2
+
+    assert path.read_bytes() == report.read_bytes() == before
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_programme")
+@pytest.mark.parametrize("content", ["row,reference,of,somebody\n", "", "row,reference,field,code,reason\n"])
+@pytest.mark.parametrize("reference", ["good", ""])
+def test_a_file_that_is_no_report_is_neither_overwritten_nor_removed(
+    tmp_path: Path, content: str, reference: str
+) -> None:
+    path, other = write(tmp_path / "good.csv", [line(reference, new_member().number)]), tmp_path / "other.csv"
+    other.write_text(content)
+
+    with nothing_changes():
+        assert run(path, "--report", str(other)) == 2
+        assert run(path, "--report", str(tmp_path)) == 2
+
+    assert other.read_text() == content
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_programme")
+def test_the_report_of_an_earlier_try_is_replaced_whole(tmp_path: Path) -> None:
+    number = new_member().number
+    path = write(tmp_path / "two.csv", [line("a", number), line("", number), line("b", number), line("", number)])
+    assert run(path) == 1
+    assert len(report_of(path)) == 2
+
+    assert run(write(path, [line("a", number), line("", number)])) == 1
+
+    assert [row["row"] for row in report_of(path)] == ["3"]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_programme")
+def test_an_import_that_breaks_off_keeps_the_report_of_the_earlier_try(tmp_path: Path) -> None:
+    path = write(tmp_path / "broken.csv", [line("", new_member().number)])
+    assert run(path) == 1
+    earlier = report_of(path)
+
+    path.write_text("reference,member\n")
+    assert run(path) == 2
+
+    assert report_of(path) == earlier
+
+
+@pytest.mark.django_db
 @pytest.mark.usefixtures("_programme")
 def test_times_without_an_offset_are_taken_when_the_zone_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "naive.csv", [line("a", new_member().number, occurred_at="2026-03-10 12:00:00")])
@@ -281,6 +341,33 @@ def test_parquet_is_imported_like_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("_programme")
+def test_values_of_parquet_that_python_cannot_hold_cost_their_own_row(tmp_path: Path) -> None:
+    number = new_member().number
+    rows: dict[str, Any] = {
+        "reference": ["a", "b", "c"],
+        "member": [number] * 3,
+        "type": ["purchase"] * 3,
+        "occurred_at": pa.array([1_763_600_000_000_000, 1 << 62, 1_763_600_000_000_000], pa.timestamp("us", "UTC")),
+        "amount": [10, 10, 10],
+        "currency": ["CNY"] * 3,
+        "channel": [None, None, ["app", "web"]],
+        "store": [None] * 3,
+        "items": [None] * 3,
+    }
+    path = tmp_path / "events.parquet"
+    pq.write_table(pa.table(rows), path)
+
+    assert run(path) == 1
+
+    assert [event.reference for event in Event.objects.all()] == ["a"]
+    assert [(row["row"], row["reference"], row["field"], row["code"]) for row in report_of(path)] == [
+        ("2", "b", "occurred_at", "unreadable"),
+        ("3", "c", "channel", "wrong_type"),
+    ]
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("content", ["", "reference,member\n", "PK\x03\x04"])
 def test_a_file_that_is_no_use_ends_with_2_and_leaves_nothing(tmp_path: Path, content: str) -> None:
     path = tmp_path / "useless.csv"
@@ -294,7 +381,7 @@ def test_a_file_that_is_no_use_ends_with_2_and_leaves_nothing(tmp_path: Path, co
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "more", [("--source", "admin"), ("--source", "two words"), ("--assume-zone", "Mars"), ("--encoding", "utf-9")]
+    "more", [("--source", "admin"), ("--source", "two words"), ("--assume-zone", "Mars"), ("--encoding", "zip")]
 )
 def test_options_that_make_no_sense_are_refused(tmp_path: Path, more: tuple[str, str]) -> None:
     assert run(write(tmp_path / "good.csv", [line("a", "b")]), *more) == 2

@@ -154,11 +154,29 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         importing.open_file(tmp_path)
 
 
-def test_an_encoding_nobody_knows_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-9", "zip", "hex", "rot13", "idna", "undefined", "", "\udcff"])
+def test_an_encoding_nobody_knows_or_that_is_no_text_is_refused(path: Path, encoding: str) -> None:
     path.write_text(HEADER)
 
-    with pytest.raises(FileUnusable, match="There is no text encoding called utf-9"):
-        importing.open_file(path, encoding="utf-9")
+    with pytest.raises(FileUnusable, match=f"There is no text encoding called {encoding}"):
+        importing.open_file(path, encoding=encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "gbk", "gb18030", "big5", "latin-1"])
+def test_encodings_of_text_are_taken_by_name(path: Path, encoding: str) -> None:
+    path.write_text(f"{HEADER}\n{ROW.format('a')}\n", encoding=encoding)
+
+    (row,) = importing.open_file(path, encoding=encoding).rows()
+
+    assert row.reference == "a"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_file_without_the_mark_its_encoding_needs_is_refused(path: Path, encoding: str) -> None:
+    path.write_text(HEADER)
+
+    with pytest.raises(FileUnusable, match=f"The file cannot be read as {encoding}"):
+        importing.open_file(path, encoding=encoding)
 
 
 def write_parquet(path: Path, **columns: Any) -> None:
@@ -190,3 +208,17 @@ def test_parquet_with_nanoseconds_or_without_a_column_is_dealt_with(tmp_path: Pa
     assert row.values["occurred_at"] == datetime(2017, 3, 10, 12, 0, 0, 123456)  # noqa: DTZ001
     with pytest.raises(FileUnusable, match="The columns member, type"):
         list(importing.open_file(tmp_path / "short.parquet").rows())
+
+
+def test_times_and_text_of_parquet_that_are_beyond_reading_cost_their_own_row(tmp_path: Path) -> None:
+    offsets = pa.py_buffer(bytes([0, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]))
+    broken_text = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"\xffab")])
+    stamp = pa.array([1 << 62, 1_489_147_200_000], pa.timestamp("ms", "UTC"))
+    columns = {name: pa.array(["", ""]) for name in COLUMNS} | {"occurred_at": stamp, "reference": broken_text}
+    pq.write_table(pa.table(columns), tmp_path / "broken.parquet")
+
+    first, second = importing.open_file(tmp_path / "broken.parquet").rows()
+
+    assert [type(first.values[name]).__name__ for name in ("reference", "occurred_at")] == ["ValueUnreadable"] * 2
+    assert first.reference == ""
+    assert (second.reference, second.values["occurred_at"]) == ("b", datetime(2017, 3, 10, 12, tzinfo=UTC))

@@ -10,6 +10,7 @@ import pytest
 
 from points.actions.awarding import IncomingEvent
 from points.imports.reading import Reader
+from points.imports.refusals import ValueUnreadable
 from points.imports.rows import RawRow
 
 AT = datetime(2026, 3, 10, 4, 0, tzinfo=UTC)
@@ -90,6 +91,12 @@ def test_an_event_without_money_needs_none() -> None:
         ({"amount": "10.5", "currency": "JPY", "items": ""}, ("amount", "too_many_decimals")),
         ({"channel": "c" * 65}, ("channel", "too_long")),
         ({"store": "a\x07"}, ("store", "control_characters")),
+        ({"channel": ["app"]}, ("channel", "wrong_type")),
+        ({"store": {"a": 1}}, ("store", "wrong_type")),
+        ({"amount": [1], "items": ""}, ("amount", "wrong_type")),
+        ({"amount": ValueUnreadable(), "items": ""}, ("amount", "unreadable")),
+        ({"items": ValueUnreadable()}, ("items", "unreadable")),
+        ({"occurred_at": ValueUnreadable()}, ("occurred_at", "unreadable")),
         ({"items": "[{"}, ("items", "invalid_json")),
         ({"items": "[" * 100_000}, ("items", "invalid_json")),
         ({"items": '{"sku": "x"}'}, ("items", "invalid_items")),

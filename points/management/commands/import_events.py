@@ -74,7 +74,7 @@ class Command(BaseCommand):
 
     def _import(self, path: Path, source: str, report: Path, options: dict[str, Any]) -> Summary:
         opened = importing.open_file(path, encoding=options["encoding"])
-        with error_report.ErrorReport(report) as errors, _bar(opened, path, options["verbosity"]) as bar:
+        with error_report.ErrorReport(report, file=path) as errors, _bar(opened, path, options["verbosity"]) as bar:
 
             def show(position: int, rows: int) -> None:
                 bar.update(position - bar.n)
