@@ -20,6 +20,14 @@ FROM unnest(%s::bigint[], %s::bytea[], %s::bytea[]) AS fresh (id, was, data_key)
 WHERE member.id = fresh.id AND member.data_key = fresh.was
 """
 
+_COUNT_OUTDATED = """
+SELECT count(*) FROM (
+    SELECT data_key AS sealed FROM members_member
+    UNION ALL SELECT secret FROM members_webhookendpoint
+    UNION ALL SELECT previous_secret FROM members_webhookendpoint) AS found
+WHERE length(sealed) > 0 AND substr(sealed, 1, %(length)s) <> %(prefix)s
+"""
+
 
 def rewrap_data_keys(*, after: int, limit: int) -> tuple[int, int]:
     """Wrap the next data keys under the current master key; return the last id seen and how many were wrapped.
@@ -35,6 +43,14 @@ def rewrap_data_keys(*, after: int, limit: int) -> tuple[int, int]:
             fresh = [keys.rewrap(wrapped, Member._meta.db_table, row_id) for row_id, wrapped in rows]
             cursor.execute(_REWRAP, [[row_id for row_id, _was in rows], [was for _row_id, was in rows], fresh])
     return (rows[-1][0] if rows else after), len(rows)
+
+
+def count_outdated_keys() -> int:
+    """Return how many data keys and secrets of webhooks are not under the current master key."""
+    prefix = keys.current_prefix()
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT_OUTDATED, {"length": len(prefix), "prefix": prefix})
+        return int(cursor.fetchone()[0])
 
 
 @transaction.atomic

@@ -16,13 +16,15 @@ from django.utils.translation import gettext_lazy as _
 
 from config.lib.actor import Actor
 from config.lib.errors import DomainError
-from members.actions import auditing
+from members.actions import auditing, profiles
 from members.models import RESERVED_SOURCES, Client, ClientKey, KeyState, Scope
 
 PREFIX = "lk_"
 REMEMBERED_SECONDS = 15
 LONGEST_GRACE = timedelta(days=90)
 _REMEMBERED_KEYS = 1_000
+_NAME_LIMIT = 100
+_REASON_LIMIT = 500
 _remembered: dict[bytes, tuple[float, ClientKey]] = {}
 
 
@@ -39,6 +41,11 @@ class ClientCodeUnusable(DomainError):
 class KeyEndsInThePast(DomainError):
     code = "key_ends_in_the_past"
     message = _("expires_at: the key would have ended before it is made.")
+
+
+class GraceNegative(DomainError):
+    code = "grace_negative"
+    message = _("grace: the old key cannot have ended before now; 0 ends it at once.")
 
 
 class GraceTooLong(DomainError):
@@ -73,7 +80,11 @@ def create_client(
     actor: Actor,
     at: datetime,
 ) -> NewKey:
-    """Make a client system with its key. `code` is the source of all it writes; without one it is made of the name."""
+    """Make a client system with its key. `code` is the source of all it writes; without one it is made of the name.
+
+    Raises TextUnusable, ClientCodeUnusable, ScopeUnknown and KeyEndsInThePast.
+    """
+    name = profiles.clean_text("name", name, limit=_NAME_LIMIT)
     code = code or slugify(name)
     scopes = _known_scopes(scopes)
     if not code or code != slugify(code) or len(code) > 50 or code in RESERVED_SOURCES:
@@ -102,9 +113,12 @@ def rotate_key(
 ) -> NewKey:
     """Give a client a new key. The present one goes on working for `grace`, though never beyond its own end.
 
-    Without grace the old one is refused within `REMEMBERED_SECONDS`. Raises GraceTooLong, KeyEndsInThePast and, when
-    an older key is still being replaced, TwoKeysWork.
+    Without grace the old one is refused within `REMEMBERED_SECONDS`. Raises GraceNegative, GraceTooLong, TextUnusable,
+    KeyEndsInThePast and, when an older key is still being replaced, TwoKeysWork.
     """
+    reason = profiles.clean_text("reason", reason, limit=_REASON_LIMIT, lines=True)
+    if grace < timedelta(0):
+        raise GraceNegative
     if grace > LONGEST_GRACE:
         raise GraceTooLong(days=LONGEST_GRACE.days)
     _refuse_past(expires_at, at)

@@ -10,12 +10,14 @@ from django.utils import timezone
 from members.actions import clients
 from members.actions.clients import (
     ClientCodeUnusable,
+    GraceNegative,
     GraceTooLong,
     KeyEndsInThePast,
     KeyHasEnded,
     ScopeUnknown,
     TwoKeysWork,
 )
+from members.actions.profiles import TextUnusable
 from members.models import AuditRecord, Client, ClientKey
 
 from .factories import AT, TESTER, client_key
@@ -198,6 +200,8 @@ def test_a_withdrawn_key_is_not_withdrawn_again() -> None:
     ("how", "refusal"),
     [
         ({"grace": timedelta(days=91)}, GraceTooLong),
+        ({"grace": timedelta(hours=-5)}, GraceNegative),
+        ({"reason": "\udcff"}, TextUnusable),
         ({"expires_at": AT}, KeyEndsInThePast),
         ({"expires_at": AT - timedelta(days=1)}, KeyEndsInThePast),
     ],
@@ -256,6 +260,10 @@ def test_the_day_of_the_last_use_is_kept_once_a_day(django_assert_num_queries: A
         ({"name": "收银台"}, ClientCodeUnusable),
         ({"code": "c" * 51}, ClientCodeUnusable),
         ({"code": "taken"}, ClientCodeUnusable),
+        ({"code": "\udcff"}, ClientCodeUnusable),
+        ({"name": "n" * 101}, TextUnusable),
+        ({"name": "till\udcff"}, TextUnusable),
+        ({"name": "till\x00"}, TextUnusable),
         ({"expires_at": AT}, KeyEndsInThePast),
     ],
 )
@@ -341,8 +349,18 @@ def test_a_key_is_replaced_on_the_command_line(capsys: pytest.CaptureFixture[str
 
     at = timezone.now()
     assert (lets_in(old, at), lets_in(new, at), lets_in(capsys.readouterr().out.strip(), at)) == (True, False, True)
-    with pytest.raises(CommandError, match="no client system"):
-        call_command("rotate_client_key", "shop")
+    for stranger in ("shop", "\udcff"):
+        with pytest.raises(CommandError, match="no client system"):
+            call_command("rotate_client_key", stranger)
+
+
+def test_hours_below_zero_do_not_end_the_key_that_works() -> None:
+    key = client_key()[1]
+
+    with pytest.raises(CommandError, match="0 ends it at once"):
+        call_command("rotate_client_key", "till", "--grace-hours", "-5")
+
+    assert lets_in(key, timezone.now())
 
 
 def test_the_command_names_what_is_wrong() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import FieldError
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.forms import modelform_factory
 from pytest_django import Settings
@@ -231,6 +231,27 @@ class TestRotation:
         assert (last, wrapped) == (alice.pk, 1)
         assert again == (bob.pk, 1)
         assert batches.rewrap_data_keys(after=0, limit=10) == (0, 0)
+
+    @pytest.mark.parametrize("batch", [0, -1])
+    def test_rotation_in_batches_of_nothing_is_refused(self, rotated: str, batch: int) -> None:
+        with pytest.raises(CommandError, match="1 or more"):
+            call_command("rotate_pii_keys", batch=batch)
+
+        assert not AuditRecord.objects.filter(action="pii_keys.rotated").exists()
+
+    def test_rotation_does_not_claim_to_have_done_what_it_has_not(
+        self, alice: Member, bob: Member, rotated: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    ) -> None:
+        assert batches.count_outdated_keys() == 2
+        wrap = batches.rewrap_data_keys
+        monkeypatch.setattr(batches, "rewrap_data_keys", lambda **how: (0, 0) if how["after"] else wrap(**how))
+
+        with pytest.raises(CommandError, match="1 keys are still under an older master key"):
+            call_command("rotate_pii_keys", batch=1)
+
+        assert "are now under" not in capsys.readouterr().out
+        call_command("rotate_pii_keys", batch=1)
+        assert batches.count_outdated_keys() == 0
 
     def test_rotation_leaves_the_forgotten_forgotten(self, alice: Member, bob: Member, rotated: str) -> None:
         Member.objects.filter(pk=bob.pk).update(

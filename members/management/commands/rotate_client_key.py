@@ -25,13 +25,13 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="", help="kept for the audit")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        client = Client.objects.filter(code=options["code"]).first()
+        client = Client.objects.filter(code=options["code"]).first() if options["code"].isascii() else None
         if client is None:
             raise CommandError(_("There is no client system with the code “%(code)s”.") % {"code": options["code"]})
         try:
             made = clients.rotate_key(
                 client=client,
-                grace=timedelta(hours=min(max(0, options["grace_hours"]), 10_000)),
+                grace=timedelta(hours=min(max(-1, options["grace_hours"]), 10_000)),
                 reason=options["reason"],
                 actor=actor.system("rotate_client_key"),
                 at=timezone.now(),

@@ -1,7 +1,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,6 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("--batch", type=int, default=2_000, help="members in one transaction")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["batch"] < 1:
+            raise CommandError(_("batch: a number of members is needed, 1 or more."))
         last, total = 0, 0
         while True:
             last, wrapped = batches.rewrap_data_keys(after=last, limit=options["batch"])
@@ -33,4 +35,9 @@ class Command(BaseCommand):
             details={"wrapped": total, "webhook_secrets": secrets},
             at=timezone.now(),
         )
+        if left := batches.count_outdated_keys():
+            raise CommandError(
+                _("%(left)s keys are still under an older master key, which must be kept. Run the command again.")
+                % {"left": left}
+            )
         self.stdout.write(_("%(total)s data keys are now under the current master key.") % {"total": total})
