@@ -73,6 +73,18 @@ def test_metrics_are_for_this_machine_alone_unless_a_token_is_set(client: Client
 
 
 @pytest.mark.django_db
+def test_made_up_methods_and_addresses_do_not_grow_the_metrics(client: Client) -> None:
+    for number in range(3):
+        client.generic(f"BREW{number}", f"/teapot-{number}/")
+        client.generic("get", f"/i18n/{number}/")
+
+    counted = [line for line in client.get("/metrics").text.splitlines() if line.startswith("laurel_requests_total")]
+
+    assert any('method="other",status="404",view="none"' in line for line in counted)
+    assert not [line for line in counted if "BREW" in line or "teapot" in line or 'method="get"' in line]
+
+
+@pytest.mark.django_db
 def test_with_a_token_metrics_are_for_its_bearer_alone(client: Client, settings: Settings) -> None:
     settings.LAUREL_METRICS_TOKEN = "t0ken"
 
