@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csp import csp_override
@@ -47,10 +48,16 @@ class BackOffice(AdminSite):
     index_title = _("Overview")
     enable_nav_sidebar = True
 
+    def get_urls(self) -> list[Any]:
+        """Leave out the road from any row of any table to its public page: ours have none."""
+        return [pattern for pattern in super().get_urls() if getattr(pattern, "name", None) != "view_on_site"]
+
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         return csp_override(POLICY)(super().admin_view(view, cacheable))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response = super().login(request, extra_context)
+        if request.method == "POST" and response.get("Location") == settings.LOGIN_REDIRECT_URL:
+            response["Location"] = reverse("admin:index")  # the members' pages, where nobody works
         response._csp_config = POLICY  # type: ignore[attr-defined]  # what csp_override sets, for the one view Django does not wrap
         return response

@@ -65,6 +65,30 @@ def test_staff_come_in_and_their_count_starts_anew(client: Client, alice: Member
 
 
 @pytest.mark.parametrize(
+    ("door", "wanted", "page"),
+    [
+        (STAFF_DOOR, "", "/admin/"),
+        (STAFF_DOOR, "/", "/admin/"),
+        (STAFF_DOOR, "https://elsewhere.example/", "/admin/"),
+        (STAFF_DOOR, "/admin/points/entry/", "/admin/points/entry/"),
+    ],
+)
+def test_staff_who_sign_in_at_the_back_office_stay_there(client: Client, door: str, wanted: str, page: str) -> None:
+    StaffFactory.create(username="carla")
+
+    response = client.post(door, {"username": "carla", "password": PASSWORD, "next": wanted})
+
+    assert (response.status_code, response["Location"]) == (302, page)
+
+
+@pytest.mark.parametrize("row", ["1/1", "999/1", "x/y"])
+def test_the_back_office_leads_to_no_page_of_a_row_elsewhere(client: Client, row: str) -> None:
+    client.force_login(StaffFactory.create(username="carla"))
+
+    assert client.get(f"/admin/r/{row}/").status_code == 404
+
+
+@pytest.mark.parametrize(
     ("behind_proxy", "told", "seen"),
     [
         (False, "203.0.113.9", "10.0.0.1"),
