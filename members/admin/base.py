@@ -97,8 +97,10 @@ class DayFilter(RangeDateFilter):
         return queryset
 
     def _day(self, parameter: str) -> date | None:
+        """Return the day that was asked for; a year in which nothing lies, or that has no next one, is no day."""
         with contextlib.suppress(ValueError):
-            return parse_date(str(self.used_parameters.get(parameter) or ""))
+            day = parse_date(str(self.used_parameters.get(parameter) or ""))
+            return day if day and 1900 <= day.year <= 2200 else None
         return None
 
 
