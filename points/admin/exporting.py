@@ -15,7 +15,6 @@ class BookExportingAdmin(ExportingAdmin):
 class EntryResource(ExportResource):
     """Entries."""
 
-    related = ("member", "point_type", "rule")
     member = fields.Field("member__number", "member")
     point_type = fields.Field("point_type__code", "point_type")
     rule = fields.Field("rule__code", "rule")
@@ -48,7 +47,6 @@ class EntryResource(ExportResource):
 class EventResource(ExportResource):
     """Business events, without their attributes, which may hold anything."""
 
-    related = ("member",)
     member = fields.Field("member__number", "member")
 
     class Meta:
