@@ -80,6 +80,7 @@ def run(argv: List[str], command: str) -> int:
                 raise Refusal(str(error)) from None
             # The server's own psql, for `dbshell`, after any the machine has.
             os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), str(embedded.binaries())])
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
         from django.db import OperationalError
 
@@ -90,6 +91,10 @@ def run(argv: List[str], command: str) -> int:
             if getattr(error.__cause__, "sqlstate", "") is not None or "--traceback" in argv:
                 raise
             raise Refusal(f"The database does not let us in: {str(error).strip()}\nLook at DATABASE_URL.") from None
+        except ImproperlyConfigured as error:
+            if "--traceback" in argv:
+                raise
+            raise Refusal(str(error)) from None
     return 0
 
 

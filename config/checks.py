@@ -1,10 +1,12 @@
-"""What a production installation must have set; `manage.py check --deploy` says what is missing."""
+"""What an installation must have set, and set right: `manage.py check`; with `--deploy` also what production must."""
 
 import os
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+
+from config.lib import money
 
 SECRETS = ("SECRET_KEY", "LAUREL_PII_KEYS", "LAUREL_PII_INDEX_KEY")
 
@@ -21,6 +23,17 @@ def check_secrets(**kwargs: Any) -> list[CheckMessage]:
         for name in SECRETS
         if not os.environ.get(name)
     ]
+
+
+@register(Tags.models)
+def check_currency(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a currency that no amount could be written in."""
+    try:
+        money.exponent_of(settings.LAUREL_CURRENCY)
+    except money.UnknownCurrency as refusal:
+        told = f"LAUREL_CURRENCY: {refusal}"
+        return [Error(told, hint="Three capital letters of ISO 4217, such as CNY.", id="laurel.E003")]
+    return []
 
 
 @register(Tags.security, deploy=True)

@@ -5,20 +5,34 @@ import logging
 import os
 import secrets
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 import structlog
 from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
 from config import embedded, folders, logs
 
-env = environ.Env()
+
+class _Environment(environ.Env):  # type: ignore[misc]
+    """The environment; what cannot be read is said with the name of its variable."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError:
+            raise ImproperlyConfigured(f"{var}: “{os.environ.get(var)}” is not a number.") from None
+
+
+env = _Environment()
 
 BASE_DIR = folders.BASE_DIR
 DATA_FOLDER = folders.data_folder()
@@ -36,7 +50,13 @@ def _secret(variable: str, test_value: str, prefix: str = "", octets: int = 32) 
     if TESTING:
         return test_value
     name = variable.lower().removeprefix("laurel_")
-    return folders.keep_secret(name, lambda: prefix + base64.b64encode(secrets.token_bytes(octets)).decode())
+    try:
+        return folders.keep_secret(name, lambda: prefix + base64.b64encode(secrets.token_bytes(octets)).decode())
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"LAUREL_VAR: the data folder {DATA_FOLDER} cannot be used: {error.strerror}. Name one that belongs to "
+            f"this user, or set {variable} and the other secrets."
+        ) from None
 
 
 SECRET_KEY = _secret("SECRET_KEY", "only-for-tests", octets=48)
@@ -49,9 +69,15 @@ LAUREL_PII_INDEX_KEY = _secret("LAUREL_PII_INDEX_KEY", "dGVzdC1pbmRleC1rZXktb2Yt
 # The programme.
 LAUREL_CURRENCY = env.str("LAUREL_CURRENCY", default="CNY")
 TIME_ZONE = env.str("LAUREL_TIME_ZONE", default="Asia/Shanghai")
+try:
+    ZoneInfo(TIME_ZONE)
+except (ZoneInfoNotFoundError, ValueError, OSError):
+    raise ImproperlyConfigured(f"LAUREL_TIME_ZONE: there is no time zone “{TIME_ZONE}”.") from None
 USE_TZ = True
 # The nightly close begins at this hour of UTC; the day it closes is the programme's (18:00 UTC is 02:00 in Shanghai).
 LAUREL_CLOSE_HOUR_UTC = env.int("LAUREL_CLOSE_HOUR_UTC", default=18)
+if not 0 <= LAUREL_CLOSE_HOUR_UTC <= 23:
+    raise ImproperlyConfigured("LAUREL_CLOSE_HOUR_UTC: an hour from 0 to 23 is needed.")
 # The most points that one person adjusts at once, whoever it is.
 LAUREL_ADJUSTMENT_LIMIT = env.int("LAUREL_ADJUSTMENT_LIMIT", default=10_000)
 # How many wrong coupon codes one client system, or one member, may bring in how many minutes.
@@ -157,7 +183,20 @@ TEMPLATES = [
 
 # Database: DATABASE_URL, else the embedded server, which manage.py starts and whose address lies in the data folder.
 DATABASE_URL = env.str("DATABASE_URL", default="") or embedded.known_url()
-DATABASES: dict[str, Any] = {"default": env.db_url_config(DATABASE_URL)}
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Return what an address says. A refusal does not repeat it, for it holds the password."""
+    found: dict[str, Any] = {}
+    if url.partition("://")[0] in ("postgres", "postgresql", "pgsql", "psql"):
+        with suppress(ValueError):
+            found = env.db_url_config(url)
+    if not found.get("NAME"):
+        raise ImproperlyConfigured("DATABASE_URL: expected postgres://user:password@host:port/database.")
+    return found
+
+
+DATABASES: dict[str, Any] = {"default": _database(DATABASE_URL)}
 DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DATABASES["default"]["CONN_MAX_AGE"] = 0 if TESTING else env.int("DATABASE_CONN_MAX_AGE", default=60)
@@ -430,7 +469,9 @@ CELERY_BEAT_SCHEDULE = {
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_USER_ID_FIELD = "pk"
-LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if TESTING else "INFO")
+LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if TESTING else "INFO").upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    raise ImproperlyConfigured(f"LOG_LEVEL: “{LOG_LEVEL}” is none of DEBUG, INFO, WARNING, ERROR and CRITICAL.")
 _log_processors: list[Any] = [
     structlog.contextvars.merge_contextvars,
     logs.redact,
