@@ -105,7 +105,7 @@ def binaries() -> Path:
 def open_lock(folder: Path, name: str) -> IO[str]:
     """Open a lock file of the folder, making both if need be."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folders.make_folder(folder)
         return (folder / name).open("a", encoding="utf-8")
     except OSError as error:
         raise ServerError(
@@ -357,7 +357,7 @@ class Server:
         command = [str(self.binaries / "postgres"), "-D", str(self.data)]
         for name, value in self._settings(port).items():
             command += ["-c", f"{name}={value}"]
-        with self.log.open("wb") as log:
+        with folders.open_log(self.log) as log:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -380,6 +380,7 @@ class Server:
             "maintenance_work_mem": "128MB",
             "max_wal_size": "2GB",
             "random_page_cost": "1.1",
+            "log_min_error_statement": "panic",  # a statement holds what people typed
             "log_timezone": "UTC",
             "timezone": "UTC",
         }
@@ -498,7 +499,7 @@ def _supervise(folder: Path, *, durable: bool) -> None:
 
 def _leave_terminal(folder: Path) -> None:
     """Close the pipes to the command that called; what is said from now on goes to a file."""
-    with (folder / "supervisor.log").open("wb") as log:
+    with folders.open_log(folder / "supervisor.log") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
 

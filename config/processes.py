@@ -52,8 +52,7 @@ class Program:
 
 def start(name: str, arguments: list[str], *, environment: Mapping[str, str], log: Path) -> Program:
     """Start a Python module of our environment out of reach of the terminal's Ctrl-C, which is ours to pass on."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    with folders.open_log(log) as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=folders.BASE_DIR,

@@ -15,9 +15,10 @@ from typing import Any
 
 import psutil
 import pytest
+from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from config import embedded, folders
+from config import embedded, folders, processes
 from config.management.commands import demo
 from config.management.commands import test as test_command
 
@@ -150,6 +151,74 @@ def test_a_busy_port_is_said_with_a_way_out() -> None:
 
         with pytest.raises(CommandError, match=rf"Port {port} (.|\n)*--port {port + 1}"):
             demo.refuse_busy_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "0", "x", "65536", "٣"])
+def test_a_port_that_cannot_be_is_refused(port: str) -> None:
+    with pytest.raises(CommandError, match="1 to 65535"):
+        call_command("demo", "--port", port)
+
+
+def test_the_last_port_is_not_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        try:
+            other.bind(("127.0.0.1", 65_535))
+        except OSError:
+            pytest.skip("somebody has port 65535")
+        other.listen()
+
+        with pytest.raises(CommandError, match=r"--port 8000"):
+            demo.refuse_busy_port("127.0.0.1", 65_535)
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-host.invalid", "x" * 300, "2001:db8::7"])
+def test_an_address_of_another_machine_is_not_taken_for_a_busy_port(host: str) -> None:
+    with pytest.raises(CommandError, match="an address of this machine"):
+        demo.refuse_busy_port(host, free_port())
+
+
+@pytest.mark.parametrize(
+    ("host", "seen"),
+    [
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+        ("localhost", "localhost"),
+        ("10.0.0.1", "10.0.0.1"),
+    ],
+)
+def test_an_address_is_shown_as_a_browser_wants_it(host: str, seen: str) -> None:
+    assert demo.visible_host(host) == seen
+
+
+def test_the_other_family_of_addresses_is_probed_as_such() -> None:
+    with socket.socket(socket.AF_INET6) as other:
+        try:
+            other.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        other.listen()
+        port = other.getsockname()[1]
+
+        with pytest.raises(CommandError, match=rf"Port {port} on ::1 cannot be used: Address already in use"):
+            demo.refuse_busy_port("::1", port)
+    demo.refuse_busy_port("::1", port)
+
+
+def test_the_log_of_the_run_before_stays_and_nobody_else_reads_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAUREL_VAR", str(tmp_path / "var"))
+    log = tmp_path / "var" / "logs" / "web.log"
+
+    for module in ("this", "platform"):
+        processes.start("web", [module], environment={}, log=log).process.wait()
+
+    earlier = log.with_name("web.log.1")
+    assert "The Zen of Python" in earlier.read_text()
+    assert "The Zen of Python" not in log.read_text()
+    assert [file.stat().st_mode & 0o777 for file in (log, earlier)] == [0o600, 0o600]
+    assert (tmp_path / "var").stat().st_mode & 0o066 == 0
 
 
 @pytest.mark.parametrize(

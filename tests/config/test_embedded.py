@@ -99,6 +99,17 @@ def test_only_this_user_reads_the_password_and_nobody_enters_without_it(folder: 
             psycopg.connect(lease.url.replace((folder / "password").read_text(), "guess"))
 
 
+def test_what_people_typed_does_not_stand_in_the_log_of_the_server(folder: Path) -> None:
+    with embedded.lease(folder) as lease:
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation), psycopg.connect(lease.url) as connection:
+            connection.execute("SELECT 'x'::int AS answer, '13800138000' AS phone")
+        log = folder / "server.log"
+
+        assert "invalid input syntax" in log.read_text()
+        assert "13800138000" not in log.read_text()
+        assert log.stat().st_mode & 0o777 == 0o600
+
+
 def test_parallel_commands_share_one_server_and_the_last_one_stops_it(folder: Path) -> None:
     commands = [another_command(folder) for _ in range(4)]
     addresses = {address_of(command) for command in commands}

@@ -1,5 +1,6 @@
 """`manage.py demo`: the whole of Laurel on this machine, with data to look at, until Ctrl-C."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,7 +9,7 @@ import socket
 import sys
 import time
 import urllib.request
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -36,7 +37,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="the port of the web server (8000)")
+        parser.add_argument("--port", type=port_number, default=8000, help="the port of the web server (8000)")
         parser.add_argument("--host", default="127.0.0.1", help="the address it listens on (this machine alone)")
         parser.add_argument("--data", choices=["small", "year"], default="small", help="how much data to start with")
 
@@ -49,7 +50,7 @@ class Command(BaseCommand):
             refuse_busy_port(host, port)
             self._prepare(size=data)
             sign_ins = self._seed(size=data)
-            url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+            url = f"http://{visible_host(host)}:{port}"
             write_facts(url, sign_ins)
             self._run(host, port, url, sign_ins)
         self.stdout.write("Stopped. The data stays; the same command starts again on it.")
@@ -173,17 +174,34 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def port_number(text: str) -> int:
+    """Return a port somebody can be sent to; 0 would be another one each time."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65_535):
+        raise ArgumentTypeError("a number from 1 to 65535 is needed")
+    return int(text)
+
+
+def visible_host(host: str) -> str:
+    """Return what a browser on this machine calls the address: every address is also 127.0.0.1 or [::1]."""
+    seen = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{seen}]" if ":" in seen else seen
+
+
 def refuse_busy_port(host: str, port: int) -> None:
-    """Stop before any work when another program has the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CommandError(
-                f"Port {port} on {host} cannot be used: {error.strerror}.\n"
-                f"Stop the program that has it, or choose another: python3 manage.py demo --port {port + 1}"
-            ) from None
+    """Stop before any work when another program has the port, or the address is not one of this machine."""
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        refusal = f"Port {port} on {host} cannot be used: {getattr(error, 'strerror', None) or error}.\n"
+        if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES):
+            other = port + 1 if 1_024 <= port < 65_535 else 8000
+            refusal += f"Stop the program that has it, or choose another: python3 manage.py demo --port {other}"
+        else:
+            refusal += "Choose an address of this machine: python3 manage.py demo --host 127.0.0.1"
+        raise CommandError(refusal) from None
 
 
 def collect_static_files() -> bool:
@@ -223,7 +241,7 @@ def write_facts(url: str, sign_ins: dict[str, Any]) -> None:
 def serving_environment(host: str, url: str) -> dict[str, str]:
     """Return what web server and worker need to know beyond our own environment: plain HTTP on this machine."""
     counters = folders.data_folder() / "metrics"
-    counters.mkdir(exist_ok=True)
+    folders.make_folder(counters)
     for old in counters.glob("*.db"):
         old.unlink()
     environment = {
@@ -235,7 +253,7 @@ def serving_environment(host: str, url: str) -> dict[str, str]:
         "PROMETHEUS_MULTIPROC_DIR": str(counters),
         "PYTHONWARNINGS": "ignore",
     }
-    if host not in ("127.0.0.1", "localhost") and "ALLOWED_HOSTS" not in os.environ:
+    if host not in ("127.0.0.1", "localhost", "::1") and "ALLOWED_HOSTS" not in os.environ:
         environment["ALLOWED_HOSTS"] = "*"  # the person opened it to the network by name
     return environment
 
