@@ -514,3 +514,14 @@ def test_the_page_of_a_member_shows_orders_and_coupons(clerk: Client) -> None:
 
     assert "Stoneware mug" in text
     assert Coupon.objects.get().masked_code in text
+
+
+def test_the_entries_of_a_member_name_the_reward_in_the_readers_language(clerk: Client) -> None:
+    member = member_with(1_000)
+    order(member, RewardFactory.create(points=100), address=ADDRESS)
+
+    page = clerk.get(reverse("admin:members_member_change", args=[member.pk]), headers={"accept-language": "zh-hans"})
+
+    panel = next(each for each in page.context["panels"] if each.slug == "entries")
+    assert "杯子" in [row[-1] for row in panel.rows]
+    assert "Mug" not in [row[-1] for row in panel.rows]
