@@ -44,7 +44,7 @@ def tour(address: str, key: str) -> dict[str, Any]:
     """What a till does with a customer. These lines are the tour of the API in README.md."""
     laurel = Laurel(address, key)
     member = laurel.enrol("enrol-1", "王小明", phone="13800138000", language="zh-hans")["number"]
-    laurel.buy("bill-1", member=member, amount="2196.00", channel="in-store", store="356")
+    laurel.buy("bill-1", member=member, amount="2196.00", channel="in-store", store="101")
 
     asked = laurel.preview(member=member, amount="58.00")["points"]  # {"points": 58, "growth": 58}
     held = laurel.hold("hold-1", member=member, points=500)  # set aside while the customer pays
