@@ -20,6 +20,7 @@ LABELS: dict[str, Any] = {
     "member.read": _("Member read by a system"),
     "members.read": _("Members read by a system"),
     "member.password_set": _("Password of a member set"),
+    "member.password_given": _("Password given to a member"),
     "client.created": _("Client system created"),
     "client.key_renewed": _("Key of a client system renewed"),
     "client.key_withdrawn": _("Key of a client system withdrawn"),
