@@ -26,8 +26,6 @@ else:
     from import_export.admin import ExportMixin
 
 _FORMULA = tuple("=+-@\t\r")
-#: How many rows one file may hold: what a request writes while somebody waits for it.
-LIMITS = {CSV: 100_000, XLSX: 20_000}
 
 
 class MarkedCSV(CSV):  # type: ignore[misc]
@@ -35,6 +33,10 @@ class MarkedCSV(CSV):  # type: ignore[misc]
 
     def export_data(self, dataset: Any, **kwargs: Any) -> str:
         return "\ufeff" + str(super().export_data(dataset, **kwargs))
+
+
+#: How many rows one file may hold: what a request writes while somebody waits for it.
+LIMITS = {MarkedCSV: 100_000, XLSX: 20_000}
 
 
 class ExportResource(resources.ModelResource):  # type: ignore[misc]

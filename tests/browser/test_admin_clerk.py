@@ -81,7 +81,7 @@ def test_a_manager_previews_a_draft(open_window: Opener) -> None:
     page.get_by_role("button", name="Preview").click()
 
     expect(page.get_by_text("This draft alone would give")).to_be_visible()
-    expect(page.locator("#own .lr-verdict-points")).to_have_text("30 points")
+    expect(page.locator("#own .lr-verdict-points")).to_have_text("30 Points")
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])

@@ -215,7 +215,7 @@ def test_a_suspended_member_is_refused_a_password_and_told_why(clerk: Client, me
 
     response = clerk.post(page_of(member, "password"), {"reason": "x"})
 
-    assert "only an active member can have a sign-in." in text_of(response)
+    assert "Only an active member can have a sign-in." in text_of(response)
     assert page_of(member, "password") not in text_of(clerk.get(page_of(member)))
 
 

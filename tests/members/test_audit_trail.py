@@ -1,12 +1,8 @@
-import re
-
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from config import folders
 from members.actions import auditing
-from members.admin import trail
 from members.models import AuditRecord
 
 from .factories import AT, TESTER, MemberFactory, base_tier
@@ -59,16 +55,3 @@ def test_the_history_of_a_tier_is_kept_by_the_database() -> None:
 
     history = apps.get_model("members", "TierHistory")
     assert list(history._default_manager.values_list("code", "threshold")) == [("base", 0)]
-
-
-def test_every_action_that_is_recorded_has_a_name_in_words() -> None:
-    recorded = re.compile(r'(?:record|_record)\((?:[^()]*\baction=)?"([a-z_]+\.[a-z_]+)"')
-    actions = {
-        action
-        for app in ("members", "points", "rewards")
-        for path in (folders.BASE_DIR / app).rglob("*.py")
-        for action in recorded.findall(path.read_text(encoding="utf-8"))
-    }
-
-    assert len(actions) > 15
-    assert {each for each in actions if trail.action_of(AuditRecord(action=each)) == each} == set()

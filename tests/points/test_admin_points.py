@@ -178,6 +178,7 @@ def test_the_page_of_a_member_shows_what_he_has_and_what_happened(clerk: Client,
         "redemptions",
         "coupons",
         "usage",
+        "tiers",
     }
 
 

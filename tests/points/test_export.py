@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from import_export.formats.base_formats import CSV, XLSX
+from import_export.formats.base_formats import XLSX
 from tablib import Dataset
 
 from members.admin import exporting
+from members.admin.exporting import MarkedCSV
 from members.models import AuditRecord, Member
 from points.models import Entry
 from tests.config.admin_scene import staff
@@ -37,7 +38,7 @@ def member() -> Member:
 def test_every_column_says_what_its_row_holds(auditor: Client, member: Member) -> None:
     response = auditor.post(reverse("admin:points_entry_export"), {"format": "0", "resource": "0"})
 
-    rows = {int(row["id"]): row for row in csv.DictReader(io.StringIO(response.content.decode()))}
+    rows = {int(row["id"]): row for row in csv.DictReader(io.StringIO(response.content.decode("utf-8-sig")))}
     assert len(rows) == 3
     for entry in Entry.objects.select_related("member", "point_type", "rule"):
         row = rows[entry.pk]
@@ -58,9 +59,9 @@ def test_a_spreadsheet_gets_numbers_and_times_as_such(auditor: Client, member: M
     assert (type(first["points"]).__name__, type(first["occurred_at"]).__name__) == ("int", "datetime")
 
 
-@pytest.mark.parametrize(("kind", "number"), [(CSV, "0"), (XLSX, "1")])
+@pytest.mark.parametrize(("kind", "number", "name"), [(MarkedCSV, "0", "CSV"), (XLSX, "1", "XLSX")])
 def test_more_rows_than_one_file_takes_are_refused_and_not_cut_short(
-    auditor: Client, member: Member, monkeypatch: pytest.MonkeyPatch, kind: type, number: str
+    auditor: Client, member: Member, monkeypatch: pytest.MonkeyPatch, kind: type, number: str, name: str
 ) -> None:
     address = reverse("admin:points_entry_export")
     monkeypatch.setitem(exporting.LIMITS, kind, 2)
@@ -68,7 +69,7 @@ def test_more_rows_than_one_file_takes_are_refused_and_not_cut_short(
     response = auditor.post(address, {"format": number, "resource": "0"})
 
     assert response.headers["Content-Type"].startswith("text/html")
-    assert f"More than 2 rows, the most one {kind.__name__} file takes." in response.content.decode()
+    assert f"More than 2 rows, the most one {name} file takes." in response.content.decode()
     assert not AuditRecord.objects.filter(action="entry.exported").exists()
     monkeypatch.setitem(exporting.LIMITS, kind, 3)
     assert not auditor.post(address, {"format": number, "resource": "0"}).headers["Content-Type"].startswith("text/h")
@@ -77,7 +78,7 @@ def test_more_rows_than_one_file_takes_are_refused_and_not_cut_short(
 def test_members_and_days_are_exported_too(auditor: Client, member: Member) -> None:
     response = auditor.post(reverse("admin:members_member_export"), {"format": "0", "resource": "0"})
 
-    (row,) = csv.DictReader(io.StringIO(response.content.decode()))
+    (row,) = csv.DictReader(io.StringIO(response.content.decode("utf-8-sig")))
     assert (row["number"], row["status"], row["tier"]) == (member.number, "active", member.tier.code)
     days = auditor.post(reverse("admin:points_dailystatistic_export"), {"format": "0", "resource": "0"})
     assert days.headers["Content-Type"].startswith("text/csv")

@@ -307,7 +307,7 @@ def test_a_hold_is_not_captured_once_its_time_is_over(member: Member) -> None:
     with nothing_changes(), pytest.raises(HoldClosed) as refusal:
         capture(late, at=AT + timedelta(seconds=1))
 
-    assert refusal.value.facts == {"status": "Timed out"}
+    assert refusal.value.facts == {"state": HoldStatus.EXPIRED}
     first = capture(kept, reference="c", at=AT + timedelta(seconds=1))
     again = capture(kept, reference="c", at=AT + timedelta(hours=6))
     assert (first.replayed, again.replayed, again.hold.captured) == (False, True, 10)

@@ -132,14 +132,14 @@ MOMENTS = [
     local(2026, 3, 31, 23, 59, 59),
     local(2026, 4, 1),
 ]
-limits = st.none() | st.integers(0, 120)
+limits = st.none() | st.integers(1, 120)
 capped_rules = st.fixed_dictionaries(
     {
         "cap_day": limits,
         "cap_week": limits,
         "cap_month": limits,
         "cap_lifetime": limits,
-        "budget": st.none() | st.integers(0, 300),
+        "budget": st.none() | st.integers(1, 300),
         "channels": st.sampled_from([[], ["app"]]),
     }
 )

@@ -141,7 +141,7 @@ def test_a_word_is_printed_for_many(manager: Client) -> None:
     ("answers", "told"),
     [
         ({}, "Give a file or type the codes"),
-        ({"codes": "A1"}, "no code could be taken in"),
+        ({"codes": "A1"}, "No code could be taken in"),
         ({"file": SimpleUploadedFile("x.xlsx", b"PK\x03\x04\x00\xff")}, "not a text file"),
     ],
 )
