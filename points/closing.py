@@ -14,8 +14,9 @@ from config.lib.actor import system
 from config.lib.errors import DomainError
 from points import batches, reports
 from points.actions import referring
+from points.actions.awarding import OLDEST
 from points.calendar import last_day_over, local_date, start_of
-from points.models import Entry, Event, Hold, JobRun
+from points.models import Hold, JobRun
 
 JOB = "close"
 ACTOR = system("close")
@@ -30,7 +31,7 @@ class DayNotOver(DomainError):
 
 
 class DayBeforeProgramme(DomainError):
-    """There is nothing to close before the programme began."""
+    """There is nothing to close before the oldest event that is taken."""
 
     code = "day_before_programme"
     message = _("Nothing was booked before %(first)s: %(day)s has nothing to close.")
@@ -81,7 +82,7 @@ def close(*, business_date: date, at: datetime, progress: Progress | None = None
     """
     if business_date > last_day_over(at):
         raise DayNotOver(day=business_date.isoformat())
-    if business_date < (first := _first_day(business_date, at)):
+    if business_date < (first := local_date(OLDEST)):
         raise DayBeforeProgramme(day=business_date.isoformat(), first=first.isoformat())
     run, _made = JobRun.objects.get_or_create(job=JOB, business_date=business_date, defaults={"started_at": at})
 
@@ -89,18 +90,6 @@ def close(*, business_date: date, at: datetime, progress: Progress | None = None
         return lambda count: progress(name, count) if progress else None
 
     return _take(run, steps(business_date, at, told), at)
-
-
-def _first_day(wanted: date, at: datetime) -> date:
-    """Return the first day that may be closed: yesterday, or the first with a night or with anything booked."""
-    first = last_day_over(at)
-    if wanted >= first:
-        return first
-    nights = JobRun.objects.filter(job=JOB).aggregate(first=Min("business_date"))["first"]
-    # The oldest rows by id: looking for the earliest time would read all of the books.
-    oldest = (model.objects.order_by("id").values_list("recorded_at", flat=True).first() for model in (Event, Entry))
-    booked = [local_date(moment) for moment in oldest if moment]
-    return min(first, nights or first, *booked)
 
 
 def _take(run: JobRun, order: list[tuple[str, Callable[[], dict[str, int]]]], at: datetime) -> list[StepReport]:
